@@ -1,0 +1,61 @@
+"""What flows out: the alert, with the evidence that makes it believable."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from scrnn_stream.records import Position
+
+Kind = Literal["anomaly", "silent", "stuck", "regime_changed"]
+State = Literal["firing", "resolved"]
+Severity = Literal["warning", "critical"]
+
+
+class SensorEvidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What one sensor contributes to an alert.
+
+    ``share`` lies in [0, 1]; the shares of all sensors add to 1. ``expected``, ``low`` and ``high`` are in the sensor's
+    own unit: what the other sensors and its own past lead to expect, and the band that holds about 99.7% of calm values.
+    ``trail_*`` are equally long and lead up to the alert: time (Unix seconds), actual, and the band at that time;
+    they are empty for sensors that contribute little. NaN stands for "missing".
+    """
+
+    sensor: str
+    share: float
+    actual: float
+    expected: float
+    low: float
+    high: float
+    channel: Literal["fast", "slow", "none"] = "none"
+    trail_time: tuple[float, ...] = ()
+    trail_actual: tuple[float, ...] = ()
+    trail_expected: tuple[float, ...] = ()
+    trail_low: tuple[float, ...] = ()
+    trail_high: tuple[float, ...] = ()
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """One message about one episode: ``firing`` when it is raised, ``resolved`` at the all-clear, under the same id.
+
+    Times are Unix seconds of event time, or None for data without time. ``begin`` is the first sign, ``raised`` the
+    record that made it an alert, ``end`` the all-clear. ``score`` is the detector's calibrated score in [0, 1] and
+    ``p_value`` the tail probability behind it. ``budget_used`` is the share of the alert budget spent so far
+    (1 means: exactly as many alerts as asked for); None for kinds that spend none.
+    """
+
+    id: str
+    machine: str
+    kind: Kind
+    state: State
+    severity: Severity
+    begin: float | None
+    raised: float | None
+    end: float | None = None
+    position: Position
+    score: float
+    p_value: float
+    budget_used: float | None = None
+    message: str
+    sensors: tuple[SensorEvidence, ...] = ()

@@ -1,0 +1,44 @@
+"""What the worker needs from the outside world: a source of records and a sink for alerts."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from scrnn_stream.alert import Alert
+from scrnn_stream.records import Batch, Partition, Rejected
+
+
+class Source(Protocol):
+    """Delivers messages in partition order. Open it with ``with``; nothing is read before."""
+
+    def __enter__(self) -> Source: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+    def poll(self, timeout_s: float = 1.0) -> Batch | None:
+        """The next batch, empty after ``timeout_s`` without data; None when the source has ended for good."""
+        ...
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        """Deliver ``partition`` from ``offset`` on; the answer to an assignment."""
+        ...
+
+    def commit(self, offsets: dict[Partition, int]) -> None:
+        """Everything before these offsets is done: its alerts are out."""
+        ...
+
+
+class Sink(Protocol):
+    """Takes alerts and dead letters. Open it with ``with``."""
+
+    def __enter__(self) -> Sink: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+    def send(self, alert: Alert) -> None: ...
+
+    def reject(self, rejected: Rejected) -> None: ...
+
+    def flush(self) -> None:
+        """Return when everything sent so far is safely stored; raise when it is not."""
+        ...

@@ -1,0 +1,70 @@
+"""What flows in: records, and the messages that could not become one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Partition(NamedTuple):
+    """One ordered log: a Kafka topic and partition, or a file's path and 0."""
+
+    topic: str
+    number: int
+
+
+class Position(NamedTuple):
+    """Where a message stands: its partition and its offset (Kafka) or data row, counted from 0 (files)."""
+
+    partition: Partition
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.partition.topic}/{self.partition.number}@{self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The readings of one machine at one time.
+
+    Parameters
+    ----------
+    position
+        Where the record stands in its log.
+    machine
+        The machine's name: the key that owns a model.
+    time
+        Event time in Unix seconds, or None where the data has no time: the model then takes one step for each record.
+    values
+        Sensor name to reading; NaN or absent means missing. An infinite reading is missing too.
+    received
+        The broker's own timestamp in Unix seconds, None where there is no broker.
+    """
+
+    position: Position
+    machine: str
+    time: float | None
+    values: Mapping[str, float]
+    received: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A dead letter: a message that was refused, where it stands, and why."""
+
+    position: Position
+    reason: str
+    payload: bytes = field(default=b"", repr=False)
+
+
+class Batch(NamedTuple):
+    """What one poll of a source brings: changes of ownership first, then messages in log order.
+
+    ``assigned`` maps each partition that is new to this process to the first offset that nobody has finished
+    (the committed one); the worker answers each with :meth:`Source.seek` before its messages are delivered.
+    """
+
+    messages: list[Record | Rejected]
+    assigned: Mapping[Partition, int]
+    revoked: frozenset[Partition]
