@@ -1,0 +1,292 @@
+"""Bytes <-> records, alerts and dead letters. Pure functions: no input can make the decoder raise."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from scrnn_stream.alert import Alert, SensorEvidence
+from scrnn_stream.records import Position, Record, Rejected
+
+from .times import TIME_NAMES, format_time, parse_time
+
+MAX_MESSAGE_BYTES = 1 << 20
+MAX_SENSORS = 10_000
+MAX_MACHINE_CHARS = 256
+MAX_SENSOR_CHARS = 256
+MAX_DEAD_LETTER_BYTES = 256 << 10
+"""A dead letter keeps this much of a payload: base64 must not push it over the broker's limit of 1 MiB."""
+
+EVENT_TYPE = "io.scrnn-stream.alert."
+EVENT_SOURCE = "/scrnn-stream"
+
+# Python's json writes these for missing readings though JSON has no such numbers. An unescaped quote before the colon
+# can only end a name, so nothing inside a string ever matches.
+_NOT_FINITE = re.compile(rb'(?<!\\)("\s*:\s*)(?:NaN|-?Infinity)(?=\s*[,}])')
+_JSON_KIND = {str: "a string", dict: "an object", list: "an array", type(None): "null", bool: "a boolean"}
+
+
+class Layout(NamedTuple):
+    """Which fields of a message are not sensors."""
+
+    machine: str = "machine"
+    times: tuple[str, ...] = TIME_NAMES
+    ignore: frozenset[str] = frozenset()
+
+
+DEFAULT_LAYOUT = Layout()
+
+
+class _Refused(Exception):
+    """The reason why a message cannot become a record."""
+
+
+def decode_json(
+    payload: bytes,
+    position: Position,
+    *,
+    key: bytes | None = None,
+    received: float | None = None,
+    layout: Layout = DEFAULT_LAYOUT,
+) -> Record | Rejected:
+    """One JSON message as a record, or as a dead letter that says why not.
+
+    Wide messages carry every sensor as a field, ``{"machine": "pump-1", "timestamp": "2026-01-05T08:00:00Z",
+    "flow": 1.2, "current": 7}``; long ones carry one reading, ``{"machine": "pump-1", "timestamp": 1767600000,
+    "sensor": "flow", "value": 1.2}``. null, NaN and Infinity mean missing; true and false read as 1 and 0; a number
+    too large for a float is refused.
+
+    Parameters
+    ----------
+    payload
+        UTF-8 JSON, one object.
+    key
+        The message key: the machine's name where the message has no field ``machine``.
+    received
+        When the broker took the message, in Unix seconds: the time of a message that carries none.
+    """
+    try:
+        fields = parse_object(payload)
+        machine = _machine(fields.pop(layout.machine, None), key)
+        time = _time(fields, layout.times)
+        for name in layout.ignore:
+            fields.pop(name, None)
+        values = _values(_long_to_wide(fields))
+    except _Refused as refused:
+        return Rejected(position, str(refused), payload)
+    return Record(position, machine, received if time is None else time, values, received)
+
+
+def encode_record(record: Record) -> bytes:
+    """The wide JSON of a record, as :func:`decode_json` reads it; missing readings are null.
+
+    Raises
+    ------
+    ValueError
+        If a sensor bears the name of the machine or time field.
+    """
+    fields: dict[str, object] = {"machine": record.machine}
+    if record.time is not None:
+        fields["timestamp"] = format_time(record.time)
+    clash = record.values.keys() & {"machine", *TIME_NAMES}
+    if clash:
+        raise ValueError(f"a sensor must not be named {min(clash)!r}: the name is reserved; rename it")
+    return msgspec.json.encode(fields | dict(record.values))
+
+
+def encode_alert(alert: Alert) -> bytes:
+    """A CloudEvents 1.0 event in structured JSON; its id is unique for each alert and state, NaN becomes null."""
+    moment = alert.end if alert.state == "resolved" else alert.raised
+    data = msgspec.to_builtins(alert)
+    data["position"] = _position_fields(alert.position)
+    event = {
+        "specversion": "1.0",
+        "id": f"{alert.id}/{alert.state}",
+        "source": EVENT_SOURCE,
+        "type": EVENT_TYPE + alert.state,
+        "subject": alert.machine,
+        **({} if moment is None else {"time": format_time(moment)}),
+        "datacontenttype": "application/json",
+        "data": data,
+    }
+    return msgspec.json.encode(event)
+
+
+def decode_alert(payload: bytes) -> Alert:
+    """The alert inside an event of :func:`encode_alert`.
+
+    Raises
+    ------
+    ValueError
+        If it is no such event.
+    """
+    try:
+        data = msgspec.json.decode(payload, type=dict[str, Any])["data"]
+        at = data["position"]
+        data["position"] = ((at["topic"], at["partition"]), at["offset"])
+        data["sensors"] = [_restore_nan(evidence, SensorEvidence) for evidence in data["sensors"]]
+        return msgspec.convert(_restore_nan(data, Alert), Alert, strict=False)
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not an alert event: {error!r}") from error
+
+
+def encode_rejected(rejected: Rejected) -> bytes:
+    """A dead letter as JSON: position, reason, and the payload in base64 (its first 256 KiB and its true size)."""
+    kept = rejected.payload[:MAX_DEAD_LETTER_BYTES]
+    letter = _position_fields(rejected.position) | {
+        "reason": rejected.reason,
+        "payload": base64.b64encode(kept).decode("ascii"),
+        "payload_bytes": len(rejected.payload),
+    }
+    return msgspec.json.encode(letter)
+
+
+def parse_object(payload: bytes) -> dict[str, Any]:
+    """The fields of one JSON object; the caller owns the dict."""
+    if len(payload) > MAX_MESSAGE_BYTES:
+        raise _Refused(f"message is {len(payload)} bytes long, the limit is {MAX_MESSAGE_BYTES}")
+    if not payload.strip():
+        raise _Refused("message is empty")
+    try:
+        fields = _decode_fields(payload)
+    except UnicodeDecodeError:
+        raise _Refused("message is not valid UTF-8") from None
+    except RecursionError:
+        raise _Refused("message is nested too deeply") from None
+    except msgspec.DecodeError as error:
+        raise _Refused(_json_reason(error)) from None
+    if payload.count(b",") >= len(fields):  # as many commas as fields: some stand in names, or a name came twice
+        _refuse_duplicates(payload)
+    return fields
+
+
+def _decode_fields(payload: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(payload, type=dict[str, Any])
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        finite = _NOT_FINITE.sub(rb"\1null", payload)
+        if finite == payload:
+            raise
+        return msgspec.json.decode(finite, type=dict[str, Any])
+
+
+def _json_reason(error: msgspec.DecodeError) -> str:
+    text = str(error)
+    if text.startswith("Expected `object`"):
+        return "message must be a JSON object, got " + text.rpartition("got ")[2].replace("`", "").partition(" - ")[0]
+    if "out of range" in text:
+        return "a number in the message is too large"
+    return "message is not JSON: " + text.removeprefix("JSON is malformed: ")
+
+
+def _refuse_duplicates(payload: bytes) -> None:
+    def check(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        [(name, times)] = Counter(name for name, _ in pairs).most_common(1) or [("", 0)]
+        if times > 1:
+            raise _Refused(f"field {shorten(name)} appears twice")
+        return dict(pairs)
+
+    try:
+        json.loads(payload, object_pairs_hook=check, parse_int=str, parse_float=str)
+    except RecursionError:
+        raise _Refused("message is nested too deeply") from None
+
+
+def _machine(field: object, key: bytes | None) -> str:
+    if field is None:
+        field = _key_text(key)
+    if isinstance(field, int) and not isinstance(field, bool):
+        field = str(field)
+    if not isinstance(field, str):
+        raise _Refused(f"machine must be a string, got {_kind(field)}")
+    if not field:
+        raise _Refused("machine has an empty name")
+    if len(field) > MAX_MACHINE_CHARS:
+        raise _Refused(f"machine has a name of {len(field)} characters, the limit is {MAX_MACHINE_CHARS}")
+    return field
+
+
+def _key_text(key: bytes | None) -> str:
+    if not key:
+        raise _Refused("no machine: the message has neither a field 'machine' nor a key")
+    try:
+        return key.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _Refused("no machine: the message has no field 'machine' and its key is not valid UTF-8") from None
+
+
+def _time(fields: dict[str, Any], names: tuple[str, ...]) -> float | None:
+    found = [(name, value) for name in names if (value := fields.pop(name, None)) is not None]
+    if not found:
+        return None
+    name, value = found[0]
+    try:
+        return parse_time(value)
+    except (ValueError, OverflowError) as error:
+        shown = f" ({shorten(value)})" if isinstance(value, str) else ""
+        raise _Refused(f"{name}{shown}: {error}") from None
+
+
+def _long_to_wide(fields: dict[str, Any]) -> dict[str, Any]:
+    if len(fields) == 2 and "value" in fields and isinstance(sensor := fields.get("sensor"), str):
+        return {sensor: fields["value"]}
+    return fields
+
+
+def _values(fields: dict[str, Any]) -> dict[str, float]:
+    if not fields:
+        raise _Refused("message has no sensor values")
+    if len(fields) > MAX_SENSORS:
+        raise _Refused(f"message has {len(fields)} sensors, the limit is {MAX_SENSORS}")
+    for name, value in fields.items():
+        if type(value) is not float:
+            fields[name] = _number(name, value)
+        if len(name) > MAX_SENSOR_CHARS:
+            raise _Refused(
+                f"sensor {shorten(name)} has a name of {len(name)} characters, the limit is {MAX_SENSOR_CHARS}"
+            )
+    return fields
+
+
+def _number(name: str, value: object) -> float:
+    if value is None:
+        return math.nan
+    if not isinstance(value, int):
+        raise _Refused(f"sensor {shorten(name)} must be a number, got {_kind(value)}")
+    try:
+        return float(value)
+    except OverflowError:
+        raise _Refused(f"sensor {shorten(name)} is too large a number") from None
+
+
+def _kind(value: object) -> str:
+    return _JSON_KIND.get(type(value), "a number")
+
+
+def shorten(text: str, limit: int = 40) -> str:
+    """Quoted, and short enough for a message to a human."""
+    return repr(text if len(text) <= limit else text[: limit - 3] + "...")
+
+
+def _position_fields(position: Position) -> dict[str, object]:
+    return {"topic": position.partition.topic, "partition": position.partition.number, "offset": position.offset}
+
+
+def _restore_nan(data: dict[str, Any], owner: type[msgspec.Struct]) -> Mapping[str, Any]:
+    for field in msgspec.structs.fields(owner):
+        if field.name not in data:
+            continue
+        if field.type is float and data[field.name] is None:
+            data[field.name] = math.nan
+        elif field.type == tuple[float, ...]:
+            data[field.name] = [math.nan if value is None else value for value in data[field.name]]
+    return data
