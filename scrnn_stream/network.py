@@ -13,6 +13,10 @@ ACTIVATIONS = {"sigmoid": _kernels.SIGMOID, "tanh": _kernels.TANH, "relu": _kern
 LOSSES = {"squared": _kernels.SQUARED}
 OPTIMIZERS = ("rmsprop",)
 DTYPES = ("float32", "float64")
+# Defaults of lr and clip_gradient: from a grid of 0.0003 to 0.01 and 0.1 to 10, the pair whose error over the last fifth of
+# the stream was within 6 % of the best on each of: 8 sensors of a simulated machine (1,500 and 10,000 samples), NARMA-10,
+# and a product of two inputs recalled after 3 samples. Clipping hardly mattered; lr 0.01 was noisier, 0.001 slower.
+LR, CLIP_GRADIENT = 0.003, 1.0
 SHORTEST_MEMORY, LONGEST_MEMORY = 0.1, 1e6
 
 Array = NDArray[Any]
@@ -29,8 +33,8 @@ class SCRNN:
 
     Context units learn by exact forward traces, however long their memory; hidden units by backpropagation through
     `truncation_length` steps. Context units are linear in the input: they remember, but do not choose what to remember.
-    Inputs and targets are expected centred and of about unit variance. NaN is a missing value: a missing input counts as
-    0, its mean; a missing target brings no error.
+    Inputs and targets are expected centred and of about unit variance. NaN is a missing value: a missing input counts
+    as 0, its mean; a missing target brings no error.
 
     Parameters
     ----------
@@ -53,7 +57,7 @@ class SCRNN:
     optimizer
         `rmsprop`.
     lr
-        Length of a step of the optimiser.
+        Length of a step of the optimiser. To remember over hundreds of samples, 0.01 learns better than the default.
     clip_gradient
         Longest gradient let through; a longer one is shortened to this norm.
     dtype
@@ -88,8 +92,8 @@ class SCRNN:
         activation: str = "sigmoid",
         loss: str = "squared",
         optimizer: str = "rmsprop",
-        lr: float = 0.003,
-        clip_gradient: float = 1.0,
+        lr: float = LR,
+        clip_gradient: float = CLIP_GRADIENT,
         dtype: str = "float32",
         seed: int | None = None,
     ) -> None:
@@ -168,9 +172,9 @@ class SCRNN:
             _checked_dt(dt),
             self._shape,
             self._activation,
-            self.learn_decay,
-            self.lr,
-            self.clip_gradient,
+            bool(self.learn_decay),
+            float(self.lr),
+            float(self.clip_gradient),
         )
         return loss
 
@@ -219,7 +223,7 @@ class SCRNN:
     def grow(self, n_inputs: int, n_outputs: int) -> None:
         """Make room for more inputs and outputs. All that was learned stays.
 
-        While the new inputs are missing or 0, the old outputs are what they were. A new output starts at 0.
+        While the new inputs are missing or 0, the old outputs are what they were, up to rounding. A new output starts at 0.
         """
         _check_at_least("n_inputs", n_inputs, self.n_inputs)
         _check_at_least("n_outputs", n_outputs, self.n_outputs)
@@ -291,7 +295,7 @@ class SCRNN:
     # -- checks -------------------------------------------------------------------------------------------------------
 
     def _checked(self, name: str, values: ArrayLike, length: int) -> Array:
-        array = np.ascontiguousarray(values, np.float64)
+        array = np.array(values, np.float64, order="C")  # a copy: for a read-only array the kernels would compile anew
         if array.shape != (length,):
             raise ValueError(f"{name} must have shape ({length},), got {array.shape}")
         i = _kernels.position_out_of_range(array, self._largest)

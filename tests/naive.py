@@ -1,0 +1,107 @@
+"""The network in plain NumPy, float64, to be checked by eye against the paper. It shares no code with the package.
+
+s_t = a s_(t-1) + (1 - a) B x_t         a = sigmoid(m); after a gap dt, a^dt takes the place of a
+h_t = f(P s_t + A x_t + R h_(t-1) + b)
+y_t = U h_t + V s_t + c                 loss: mean of (y - target)^2 / 2 over the targets present
+"""
+
+import numpy as np
+
+NAMES = ("A", "R", "P", "B", "U", "V", "b", "c", "m")
+FUNCTIONS = {"sigmoid": lambda z: 1 / (1 + np.exp(-z)), "tanh": np.tanh, "relu": lambda z: np.maximum(z, 0)}
+DERIVATIVES = {"sigmoid": lambda h: h * (1 - h), "tanh": lambda h: 1 - h**2, "relu": lambda h: (h > 0) * 1.0}
+
+
+def run(w, xs, dts, activation):
+    """Every output of a network at rest that is shown xs."""
+    s, h, ys = np.zeros(len(w["m"])), np.zeros(len(w["b"])), []
+    for x, dt in zip(np.nan_to_num(xs), dts, strict=True):
+        keep = (1 / (1 + np.exp(-w["m"]))) ** dt
+        s = keep * s + (1 - keep) * (w["B"] @ x)
+        h = FUNCTIONS[activation](w["P"] @ s + w["A"] @ x + w["R"] @ h + w["b"])
+        ys.append(w["U"] @ h + w["V"] @ s + w["c"])
+    return np.array(ys)
+
+
+def loss(y, target):
+    return np.nanmean((y - target) ** 2) / 2
+
+
+def finite_differences(w, xs, dts, target, activation, step=1e-6):
+    """d(last loss)/dw, by moving each weight a little to both sides: the truth, without any window."""
+    gradient = {}
+    for name in NAMES:
+        gradient[name] = np.zeros_like(w[name])
+        for place in np.ndindex(w[name].shape):
+            losses = []
+            for sign in (1, -1):
+                moved = {**w, name: w[name].copy()}
+                moved[name][place] += sign * step
+                losses.append(loss(run(moved, xs, dts, activation)[-1], target))
+            gradient[name][place] = (losses[0] - losses[1]) / (2 * step)
+    return gradient
+
+
+class Network:
+    """The learning network: lists of what was, outer products, and the optimiser as its formula."""
+
+    def __init__(self, w, activation, truncation_length, lr, clip_gradient, early_stop=1e-3):
+        self.w, self.activation, self.truncation_length = w, activation, truncation_length
+        self.lr, self.clip_gradient, self.early_stop = lr, clip_gradient, early_stop
+        n_context, n_inputs = w["B"].shape
+        self.x, self.s, self.h = [np.zeros(n_inputs)], [np.zeros(n_context)], [np.zeros(len(w["b"]))]
+        self.ds_dB, self.ds_dm = [np.zeros((n_context, n_inputs))], [np.zeros(n_context)]
+        self.mean_squares = {name: np.zeros_like(w[name]) for name in NAMES}
+        self.n_learned = 0
+
+    def step(self, x, dt):
+        w, x = self.w, np.nan_to_num(x)
+        a = 1 / (1 + np.exp(-w["m"]))
+        keep = a**dt
+        dkeep_dm = dt * keep * (1 - a)  # of exp(dt log a), where d(log a)/dm = 1 - a
+        s_before, input_ = self.s[-1], w["B"] @ x
+        self.ds_dB.append(keep[:, None] * self.ds_dB[-1] + np.outer(1 - keep, x))
+        self.ds_dm.append(keep * self.ds_dm[-1] + dkeep_dm * (s_before - input_))
+        s = keep * s_before + (1 - keep) * input_
+        h = FUNCTIONS[self.activation](w["P"] @ s + w["A"] @ x + w["R"] @ self.h[-1] + w["b"])
+        self.x.append(x)
+        self.s.append(s)
+        self.h.append(h)
+        return w["U"] @ h + w["V"] @ s + w["c"]
+
+    def gradient(self, y, target):
+        w = self.w
+        present = ~np.isnan(target)
+        dy = np.where(present, y - target, 0) / present.sum()
+        g = {name: np.zeros_like(w[name]) for name in NAMES}
+        g["U"], g["V"], g["c"] = np.outer(dy, self.h[-1]), np.outer(dy, self.s[-1]), dy
+        dh, ds = w["U"].T @ dy, w["V"].T @ dy
+        for back in range(1, min(self.truncation_length, len(self.x) - 1) + 1):
+            dz = dh * DERIVATIVES[self.activation](self.h[-back])
+            if back == 1:
+                start = np.linalg.norm(dz)
+            elif np.linalg.norm(dz) <= self.early_stop * start:
+                break
+            g["A"] += np.outer(dz, self.x[-back])
+            g["R"] += np.outer(dz, self.h[-back - 1])
+            g["P"] += np.outer(dz, self.s[-back])
+            g["b"] += dz
+            ds = ds + w["P"].T @ dz
+            g["B"] += ds[:, None] * self.ds_dB[-back]
+            g["m"] += ds * self.ds_dm[-back]
+            dh, ds = w["R"].T @ dz, np.zeros_like(ds)
+        return g
+
+    def learn(self, x, target, dt):
+        y = self.step(x, dt)
+        if np.isnan(target).all():
+            return y
+        g = self.gradient(y, target)
+        norm = np.sqrt(sum((g[name] ** 2).sum() for name in NAMES))
+        self.n_learned += 1
+        q = min(0.99, 1 - 1 / self.n_learned)
+        for name in NAMES:
+            clipped = g[name] * min(1, self.clip_gradient / norm)
+            self.mean_squares[name] = q * self.mean_squares[name] + (1 - q) * (clipped**2 + 1e-16)
+            self.w[name] = self.w[name] - self.lr * clipped / np.sqrt(self.mean_squares[name])
+        return y

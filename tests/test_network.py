@@ -1,0 +1,411 @@
+"""The network against its naive twin, finite differences and its promises."""
+
+import copy
+import math
+import pickle
+
+import numpy as np
+import pytest
+from naive import NAMES, Network, finite_differences, loss, run
+
+from scrnn_stream import _kernels
+from scrnn_stream.network import SCRNN
+
+# n_inputs, n_outputs, n_hidden, n_context
+SHAPES = [(2, 3, 4, 3), (1, 1, 1, 1), (3, 2, 4, 0), (3, 2, 0, 4), (1, 2, 3, 5)]
+ACTIVATIONS = ["sigmoid", "tanh", "relu"]
+
+
+def named(network, vector=None):
+    """Copies of the weights, or of a vector laid out like them, by their letters."""
+    views = _kernels.parameters(network._theta if vector is None else vector, network._shape)
+    return {name: view.astype(float) for name, view in zip(NAMES, views, strict=True)}
+
+
+def made(shape, seed=0, **arguments):
+    """A float64 network with random weights everywhere, the readout too."""
+    n_inputs, n_outputs, n_hidden, n_context = shape
+    arguments = {"dtype": "float64", "memory": (2, 30), "seed": seed, **arguments}
+    network = SCRNN(n_inputs, n_outputs, n_hidden=n_hidden, n_context=n_context, **arguments)
+    rng = np.random.default_rng(seed)
+    _, _, _, _, U, V, b, c, _ = _kernels.parameters(network._theta, network._shape)
+    for weights in (U, V, b, c):
+        weights[:] = rng.normal(size=weights.shape)
+    return network
+
+
+def stream(n, n_inputs, n_outputs, seed=0, missing=0.1):
+    """Inputs and targets with holes, and uneven time steps."""
+    rng = np.random.default_rng(seed)
+    xs, targets = rng.normal(size=(n, n_inputs)), rng.normal(size=(n, n_outputs))
+    xs[rng.random(xs.shape) < missing] = np.nan
+    targets[rng.random(targets.shape) < missing] = np.nan
+    targets[-1, 0] = 0.7
+    return xs, targets, rng.choice([0.5, 1.0, 3.0], size=n)
+
+
+def gradient_after(network, xs, dts, target):
+    for x, dt in zip(xs, dts, strict=True):
+        network.advance(x, dt)
+    g = np.zeros_like(network._theta)
+    loss_now = _kernels.gradient(
+        g,
+        network._work,
+        network._theta,
+        network._state,
+        network._counts,
+        target,
+        network._shape,
+        network._activation,
+        0.0,
+    )
+    return loss_now, named(network, g)
+
+
+def same(one, other):
+    """Two saved networks, equal to the last bit."""
+    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def cues(n, lag, seed):
+    """A cue of +-1 in the first input is to be recalled `lag` samples later, when the second input asks for it."""
+    rng = np.random.default_rng(seed)
+    xs, targets = np.zeros((n, 2)), np.full((n, 1), np.nan)
+    for start in range(0, n - lag, lag + 2):
+        xs[start, 0] = targets[start + lag, 0] = rng.choice([-1.0, 1.0])
+        xs[start + lag, 1] = 1.0
+    return xs, targets
+
+
+class TestTheForwardPass:
+    @pytest.mark.parametrize("activation", ACTIVATIONS)
+    @pytest.mark.parametrize("shape", SHAPES)
+    def test_predictions_are_those_of_the_equations(self, shape, activation):
+        network = made(shape, activation=activation)
+        xs, _, dts = stream(30, *shape[:2])
+        expected = run(named(network), xs, dts, activation)
+        for x, dt, y in zip(xs, dts, expected, strict=True):
+            np.testing.assert_allclose(network.predict(x, dt), y, rtol=1e-9, atol=1e-12)
+            network.advance(x, dt)
+
+    def test_a_new_network_predicts_the_mean(self):
+        np.testing.assert_array_equal(SCRNN(2, 3, seed=1).predict([1.0, -1.0]), np.zeros(3))
+
+    def test_a_gap_of_two_is_two_steps_of_the_same_input_to_the_context_units(self):
+        one, two = made((2, 1, 0, 4)), made((2, 1, 0, 4))
+        one.advance([1.0, -2.0], dt=2.0)
+        two.advance([1.0, -2.0])
+        two.advance([1.0, -2.0])
+        np.testing.assert_allclose(one.context, two.context, rtol=1e-12)
+
+    def test_no_time_passes_for_the_context_units_when_dt_is_zero(self):
+        network = made((2, 1, 2, 4))
+        network.advance([1.0, 2.0])
+        before = network.context
+        network.advance([5.0, -5.0], dt=0.0)
+        np.testing.assert_array_equal(network.context, before)
+
+    def test_a_missing_input_counts_as_zero(self):
+        missing, zero = made(SHAPES[0]), made(SHAPES[0])
+        assert missing.learn([np.nan, 1.0], [1.0, 2.0, 3.0]) == zero.learn([0.0, 1.0], [1.0, 2.0, 3.0])
+        assert same(missing.to_state(), zero.to_state())
+
+    def test_time_constants_start_evenly_spaced_in_their_logarithm(self):
+        tau = SCRNN(1, 1, n_context=4, memory=(2, 2000), dtype="float64", seed=0).time_constants
+        np.testing.assert_allclose(tau, [2, 20, 200, 2000], rtol=1e-9)
+
+
+class TestTheGradient:
+    @pytest.mark.parametrize("activation", ACTIVATIONS)
+    @pytest.mark.parametrize("shape", SHAPES)
+    def test_agrees_with_finite_differences(self, shape, activation):
+        network = made(shape, activation=activation, truncation_length=12)
+        xs, targets, dts = stream(12, *shape[:2])
+        weights = named(network)
+        loss_now, gradient = gradient_after(network, xs, dts, targets[-1])
+        assert loss_now == pytest.approx(loss(run(weights, xs, dts, activation)[-1], targets[-1]))
+        expected = finite_differences(weights, xs, dts, targets[-1], activation)
+        for name in NAMES:
+            np.testing.assert_allclose(gradient[name], expected[name], rtol=1e-5, atol=1e-8, err_msg=name)
+
+    def test_agrees_with_finite_differences_at_truncation_one_after_one_step(self):
+        network = made(SHAPES[0], truncation_length=1)
+        xs, targets, dts = stream(1, 2, 3, missing=0.0)
+        weights = named(network)
+        _, gradient = gradient_after(network, xs, dts, targets[-1])
+        expected = finite_differences(weights, xs, dts, targets[-1], "sigmoid")
+        for name in NAMES:
+            np.testing.assert_allclose(gradient[name], expected[name], rtol=1e-5, atol=1e-8, err_msg=name)
+
+    @pytest.mark.parametrize("shape", [(2, 1, 0, 3), (2, 1, 3, 3)])
+    def test_of_the_context_is_exact_over_a_long_stream_at_truncation_one(self, shape):
+        network = made(shape, memory=(2, 200), truncation_length=1)
+        _kernels.parameters(network._theta, network._shape)[1][:] = 0  # hidden units that do not feed themselves
+        xs, targets, dts = stream(300, *shape[:2])
+        weights = named(network)
+        _, gradient = gradient_after(network, xs, dts, targets[-1])
+        expected = finite_differences(weights, xs, dts, targets[-1], "sigmoid")
+        for name in ("B", "m", "P", "V"):
+            np.testing.assert_allclose(gradient[name], expected[name], rtol=1e-5, atol=1e-8, err_msg=name)
+
+    def test_of_the_context_is_near_exact_at_truncation_five_when_hidden_units_feed_themselves(self):
+        network = made((2, 1, 4, 3), memory=(2, 200), truncation_length=5)
+        xs, targets, dts = stream(300, 2, 1)
+        weights = named(network)
+        _, gradient = gradient_after(network, xs, dts, targets[-1])
+        expected = finite_differences(weights, xs, dts, targets[-1], "sigmoid")
+        for name in ("B", "m"):  # the margin: what the hidden units would have carried further than five steps
+            error = np.linalg.norm(gradient[name] - expected[name]) / np.linalg.norm(expected[name])
+            assert error < 0.01, name
+
+    def test_does_not_reach_back_beyond_the_truncation(self):
+        gradients = []
+        for first in (0.0, 5.0):
+            network = made((1, 1, 2, 0), truncation_length=2)
+            R = _kernels.parameters(network._theta, network._shape)[1]
+            R[:] = 0
+            R[1, 0] = 1.0  # the second unit hears the first, one step late
+            gradients.append(gradient_after(network, [[first], [1.0], [1.0]], [1, 1, 1], np.array([3.0]))[1]["A"])
+        np.testing.assert_array_equal(*gradients)
+
+
+class TestLearning:
+    @pytest.mark.parametrize("activation", ACTIVATIONS)
+    @pytest.mark.parametrize("shape", SHAPES)
+    @pytest.mark.parametrize("truncation_length", [1, 5])
+    def test_agrees_with_the_naive_network_for_hundreds_of_steps(self, shape, activation, truncation_length):
+        arguments = {"truncation_length": truncation_length, "lr": 0.003, "clip_gradient": 1.0}
+        network = made(shape, activation=activation, **arguments)
+        naive = Network(named(network), activation, **arguments)
+        for x, target, dt in zip(*stream(200, *shape[:2]), strict=True):
+            expected = naive.learn(x, target, dt)
+            loss_now = network.learn(x, target, dt)
+            np.testing.assert_allclose(
+                loss_now, np.nan if np.isnan(target).all() else loss(expected, target), rtol=1e-6
+            )
+        for name, weights in named(network).items():
+            np.testing.assert_allclose(weights, naive.w[name], rtol=1e-6, atol=1e-8, err_msg=name)
+        np.testing.assert_allclose(network.context, naive.s[-1], rtol=1e-6, atol=1e-8)
+        np.testing.assert_allclose(network.hidden, naive.h[-1], rtol=1e-6, atol=1e-8)
+        assert network.n_learned == naive.n_learned
+
+    def test_in_single_precision_stays_near_the_naive_network(self):
+        network = made(SHAPES[0], dtype="float32")
+        naive = Network(named(network), "sigmoid", truncation_length=20, lr=0.003, clip_gradient=1.0)
+        for x, target, dt in zip(*stream(50, 2, 3), strict=True):
+            expected = naive.learn(x, target, dt)
+            assert network.learn(x, target, dt) == pytest.approx(
+                math.nan if np.isnan(target).all() else loss(expected, target), rel=1e-3, nan_ok=True
+            )
+
+    def test_only_moves_time_when_every_target_is_missing(self):
+        learning, advancing = made(SHAPES[0]), made(SHAPES[0])
+        assert math.isnan(learning.learn([1.0, 2.0], [np.nan] * 3))
+        advancing.advance([1.0, 2.0])
+        assert same(learning.to_state(), advancing.to_state())
+        assert learning.n_learned == 0
+
+    def test_leaves_the_decays_alone_when_asked_to(self):
+        network = made(SHAPES[0], learn_decay=False)
+        before = network.time_constants
+        for x, target, dt in zip(*stream(20, 2, 3), strict=True):
+            network.learn(x, target, dt)
+        np.testing.assert_array_equal(network.time_constants, before)
+
+    def test_shortens_a_long_gradient_and_reports_its_length(self):
+        network = made(SHAPES[0], clip_gradient=1.0)
+        network.learn([1.0, 1.0], [1e4] * 3)
+        assert network.gradient_norm > 1e3
+        assert (network.n_learned, network.n_clipped) == (1, 1)
+
+    def test_is_repeatable_with_a_seed_and_differs_with_another(self):
+        networks = [SCRNN(2, 1, n_hidden=3, n_context=2, seed=seed) for seed in (1, 1, 2)]
+        for network in networks:
+            for x, target, dt in zip(*stream(20, 2, 1), strict=True):
+                network.learn(x, target, dt)
+        one, again, other = (network.predict([1.0, 2.0])[0] for network in networks)
+        assert one == again
+        assert one != other
+
+    def test_context_units_recall_what_a_simple_recurrent_network_forgets(self):
+        errors = []
+        for n_context in (0, 4):
+            network = SCRNN(2, 1, n_hidden=4, n_context=n_context, memory=(2, 50), truncation_length=3, lr=0.02, seed=0)
+            losses = np.array([network.learn(x, target) for x, target in zip(*cues(4000, 20, seed=0), strict=True)])
+            errors.append(2 * np.nanmean(losses[3000:]))
+        simple, structured = errors
+        assert simple > 0.9  # no better than to answer 0
+        assert structured < 0.4
+
+
+class TestTrouble:
+    def test_an_exploding_network_keeps_finite_weights_and_says_so(self):
+        network = SCRNN(2, 2, n_hidden=4, n_context=2, activation="relu", lr=30.0, seed=0)
+        with np.errstate(all="ignore"):  # uncompiled, NumPy warns of each overflow
+            for x, target, _ in zip(*stream(300, 2, 2), strict=True):
+                network.learn(x, target)
+        assert network.n_diverged > 0
+        assert np.isfinite(network._theta).all()
+        assert np.isfinite(network.context).all()
+        assert np.isfinite(network.hidden).all()
+
+    def test_an_overflowing_gradient_changes_no_weight(self):
+        network = made((1, 1, 0, 2))
+        _kernels.parameters(network._theta, network._shape)[5][:] = 1e200
+        before = network.to_state()["theta"]
+        with np.errstate(all="ignore"):
+            network.learn([1e150], [0.0])
+        assert network.n_diverged == 1
+        np.testing.assert_array_equal(network.to_state()["theta"], before)
+
+    def test_a_long_silence_leaves_no_denormal_numbers(self):
+        network = SCRNN(1, 1, n_hidden=1, n_context=2, memory=(0.2, 0.5), truncation_length=2, seed=0)
+        network.advance([1.0])
+        for _ in range(100):
+            network.advance([np.nan])
+        smallest = np.finfo(np.float32).tiny
+        _, _, _, T, E = _kernels.history(network._state, network._shape)
+        for values in (T, E):
+            assert not ((values != 0) & (np.abs(values) < smallest)).any()
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"n_inputs": 0}, "n_inputs must be at least 1, got 0"),
+            ({"n_outputs": 0}, "n_outputs must be at least 1, got 0"),
+            ({"n_hidden": -1}, "n_hidden must be at least 0, got -1"),
+            ({"n_context": -1}, "n_context must be at least 0, got -1"),
+            ({"n_hidden": 0, "n_context": 0}, r"n_hidden \+ n_context must be at least 1, got 0"),
+            ({"truncation_length": 0}, "truncation_length must be at least 1, got 0"),
+            ({"memory": (5, 2)}, r"memory must be .* got \(5, 2\)"),
+            ({"memory": (0, 2)}, r"memory must be .* got \(0, 2\)"),
+            ({"activation": "swish"}, "activation must be one of sigmoid, tanh, relu, got 'swish'"),
+            ({"loss": "hinge"}, "loss must be one of squared, got 'hinge'"),
+            ({"optimizer": "adam"}, "optimizer must be one of rmsprop, got 'adam'"),
+            ({"dtype": "int8"}, "dtype must be one of float32, float64, got 'int8'"),
+            ({"lr": 0.0}, "lr must be positive and finite, got 0.0"),
+            ({"clip_gradient": math.nan}, "clip_gradient must be positive and finite, got nan"),
+            ({"seed": -1}, "seed must be at least 0, got -1"),
+        ],
+    )
+    def test_a_bad_argument_is_named_with_its_rule_and_value(self, arguments, message):
+        with pytest.raises(ValueError, match=message):
+            SCRNN(**{"n_inputs": 2, "n_outputs": 1, **arguments})
+
+    @pytest.mark.parametrize(
+        ("x", "target", "dt", "message"),
+        [
+            ([1.0], [0.0], 1.0, r"x must have shape \(2,\), got \(1,\)"),
+            ([1.0, 2.0], [0.0, 1.0], 1.0, r"target must have shape \(1,\), got \(2,\)"),
+            ([1.0, -math.inf], [0.0], 1.0, "x must be finite or NaN in float32, got -inf at position 1"),
+            ([1e39, 0.0], [0.0], 1.0, "x must be finite or NaN in float32, got 1e.39 at position 0"),
+            ([1.0, 2.0], [math.inf], 1.0, "target must be finite or NaN in float32, got inf at position 0"),
+            ([1.0, 2.0], [0.0], -1.0, "dt must be finite and at least 0, got -1.0"),
+            ([1.0, 2.0], [0.0], math.nan, "dt must be finite and at least 0, got nan"),
+        ],
+    )
+    def test_a_bad_sample_is_refused_and_changes_nothing(self, x, target, dt, message):
+        network = SCRNN(2, 1, n_hidden=2, n_context=2, seed=0)
+        before = network.to_state()
+        with pytest.raises(ValueError, match=message):
+            network.learn(x, target, dt)
+        assert same(network.to_state(), before)
+
+
+class TestItsState:
+    def test_predict_changes_nothing(self):
+        network = made(SHAPES[0])
+        network.learn([1.0, 2.0], [1.0, 2.0, 3.0])
+        before = network.to_state()
+        first = network.predict([np.nan, 1.0], dt=3.0)
+        np.testing.assert_array_equal(network.predict([np.nan, 1.0], dt=3.0), first)
+        assert same(network.to_state(), before)
+
+    def test_context_and_hidden_are_copies(self):
+        network = made(SHAPES[0])
+        network.advance([1.0, 2.0])
+        before = network.to_state()
+        network.context[:] = 9
+        network.hidden[:] = 9
+        assert same(network.to_state(), before)
+
+    @pytest.mark.parametrize(
+        "clone",
+        [
+            lambda network: SCRNN.from_state(network.to_state()),
+            lambda network: pickle.loads(pickle.dumps(network)),
+            copy.deepcopy,
+        ],
+        ids=["to_state", "pickle", "deepcopy"],
+    )
+    def test_a_copy_goes_on_identically_to_the_last_bit_and_alone(self, clone):
+        network = SCRNN(2, 3, n_hidden=3, n_context=2, truncation_length=4, seed=None)
+        xs, targets, dts = stream(60, 2, 3)
+        for x, target, dt in zip(xs[:30], targets, dts, strict=False):
+            network.learn(x, target, dt)
+        other = clone(network)
+        before = other.to_state()
+        for x, target, dt in zip(xs[30:], targets[30:], dts[30:], strict=True):
+            network.learn(x, target, dt)
+        assert same(other.to_state(), before)
+        for x, target, dt in zip(xs[30:], targets[30:], dts[30:], strict=True):
+            other.learn(x, target, dt)
+        network.grow(3, 4)
+        other.grow(3, 4)
+        assert same(network.to_state(), other.to_state())
+
+    def test_is_plain_data(self):
+        plain = (str, int, float, bool, type(None), tuple, np.ndarray)
+        assert all(isinstance(value, plain) for value in made(SHAPES[0], memory=[2, 30]).to_state().values())
+
+    def test_of_another_shape_is_refused(self):
+        state = {**made(SHAPES[0]).to_state(), "theta": np.zeros(3)}
+        with pytest.raises(ValueError, match=r"theta must have shape .* got \(3,\)"):
+            SCRNN.from_state(state)
+
+
+class TestGrowing:
+    @pytest.mark.parametrize("new", [0.0, np.nan])
+    @pytest.mark.parametrize("shape", SHAPES)
+    def test_keeps_the_old_outputs_while_the_new_inputs_are_silent(self, shape, new):
+        n_inputs, n_outputs = shape[:2]
+        network = made(shape)
+        xs, targets, dts = stream(30, n_inputs, n_outputs)
+        for x, target, dt in zip(xs, targets, dts, strict=True):
+            network.learn(x, target, dt)
+        grown = copy.deepcopy(network)
+        grown.grow(n_inputs + 2, n_outputs + 1)
+        for x, dt in zip(xs, dts, strict=True):
+            y = grown.predict([*x, new, new], dt)
+            np.testing.assert_allclose(y[:n_outputs], network.predict(x, dt), rtol=1e-12, atol=1e-14)
+            assert y[n_outputs] == 0
+            network.advance(x, dt)
+            grown.advance([*x, new, new], dt)
+
+    def test_goes_on_as_if_the_new_inputs_had_been_there_and_missing(self):
+        grown = made(SHAPES[0], truncation_length=5)
+        xs, _, dts = stream(30, 2, 3)
+        for x, dt in zip(xs, dts, strict=True):
+            grown.advance(x, dt)
+        grown.grow(3, 4)
+        always = made((3, 4, *SHAPES[0][2:]), truncation_length=5)
+        always._theta[:] = grown._theta
+        for x, dt in zip(xs, dts, strict=True):
+            always.advance([*x, np.nan], dt)
+        target = np.array([1.0, 2.0, 3.0, 4.0])
+        one, other = (gradient_after(network, [[1.0, 2.0, 3.0]], [1.0], target)[1] for network in (grown, always))
+        for name in NAMES:
+            np.testing.assert_allclose(one[name], other[name], rtol=1e-10, atol=1e-14, err_msg=name)
+
+    def test_leads_to_learning_from_the_new_input(self):
+        rng = np.random.default_rng(0)
+        network = SCRNN(1, 1, n_hidden=4, n_context=2, truncation_length=2, lr=0.01, seed=0)
+        for x in rng.normal(size=(50, 1)):
+            network.learn(x, [0.0])
+        network.grow(2, 1)
+        losses = [network.learn(x, [x[1]]) for x in rng.normal(size=(1500, 2))]
+        assert np.mean(losses[-300:]) < 0.3 * np.mean(losses[:100])
+
+    def test_cannot_shrink(self):
+        with pytest.raises(ValueError, match="n_inputs must be at least 2, got 1"):
+            made(SHAPES[0]).grow(1, 3)
