@@ -28,7 +28,6 @@ Shape = tuple[int, int, int, int, int]
 F = TypeVar("F", bound=Callable[..., Any])
 
 SIGMOID, TANH, RELU = 0, 1, 2  # activation
-SQUARED = 0  # loss
 SLOT, N_STORED, N_LEARNED, N_CLIPPED, N_DIVERGED = 0, 1, 2, 3, 4  # places in counts
 N_COUNTS = 5
 
