@@ -1,0 +1,333 @@
+"""Records from a Kafka topic, alerts and dead letters to two others."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka import errors as kafka_errors
+from kafka.structs import MemberState
+
+from scrnn_stream.alert import Alert
+from scrnn_stream.records import Batch, Partition, Position, Record, Rejected
+
+from .codecs import decode_json, encode_alert, encode_rejected
+from .kafka_client import CONNECT_TIMEOUT_MS, KafkaProblem, connect, create_topics, explained, missing_topic, one_line
+
+__all__ = ["KafkaProblem", "KafkaSink", "KafkaSource", "create_topics"]
+
+logger = logging.getLogger(__name__)
+
+CLOSE_TIMEOUT_S = 5.0
+MAX_REQUEST_BYTES = 8 << 20  # before compression; an alert with long trails shrinks about tenfold
+JOIN_PATIENCE_S = 10.0
+_SLICE_S = 0.1  # how soon a poll notices that partitions came or went
+_WARN_FIRST = 5
+
+_COMMIT_REFUSED = (
+    kafka_errors.CommitFailedError,
+    kafka_errors.IllegalGenerationError,
+    kafka_errors.RebalanceInProgressError,
+    kafka_errors.UnknownMemberIdError,
+)
+
+
+class Decode(Protocol):
+    """Message bytes to a record or a dead letter, as :func:`connectors.codecs.decode_json` does it."""
+
+    def __call__(
+        self, payload: bytes, position: Position, *, key: bytes | None, received: float | None
+    ) -> Record | Rejected: ...
+
+
+class _Changes(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Notes what a rebalance brings. It runs on the client's I/O thread, so it takes notes and does nothing else."""
+
+    def __init__(self, consumer: Any) -> None:
+        self._consumer = consumer
+        self._lock = threading.Lock()
+        self._assigned: set[TopicPartition] = set()
+        self._revoked: set[TopicPartition] = set()
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        with self._lock:
+            self._assigned |= set(assigned)
+        self._consumer.pause(*assigned)  # nothing is fetched before the worker says from where
+
+    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        with self._lock:
+            self._revoked |= set(revoked)
+            self._assigned -= set(revoked)
+
+    on_partitions_lost = on_partitions_revoked
+
+    def take(self) -> tuple[set[TopicPartition], set[TopicPartition]]:
+        with self._lock:
+            changes = self._assigned, self._revoked
+            self._assigned, self._revoked = set(), set()
+        return changes
+
+
+class KafkaSource:
+    """The records of one topic, shared with the other members of a consumer group.
+
+    Offsets are committed by hand, so a record is delivered again when its worker died before the commit. A partition
+    that a rebalance takes away and gives back at once, with nobody's commit in between, is not reported: it goes on
+    where it was.
+
+    Parameters
+    ----------
+    brokers
+        ``host:port``, several separated by commas.
+    group
+        Consumer group. A group without committed offsets begins at the oldest message.
+    consumer
+        A configured ``KafkaConsumer`` to use in place of one made here; it needs ``enable_auto_commit=False``.
+    client_options
+        Passed to ``KafkaConsumer``: TLS, SASL, ``group_instance_id``, ``partition_assignment_strategy`` and so on.
+    """
+
+    def __init__(
+        self,
+        brokers: str,
+        topic: str,
+        group: str,
+        *,
+        consumer: Any = None,
+        decode: Decode = decode_json,
+        **client_options: Any,
+    ) -> None:
+        self.brokers = brokers
+        self.topic = topic
+        self.group = group
+        self.decode = decode
+        self._client_options = client_options
+        self._consumer = consumer
+        self._owned: set[TopicPartition] = set()
+        self._next: dict[TopicPartition, int] = {}  # of partitions that were sought: what to deliver next
+
+    def __enter__(self) -> KafkaSource:
+        if self._consumer is None:
+            self._consumer = connect(self._new_consumer, self.brokers)
+        try:
+            with explained(f"read topic {self.topic!r}"):
+                if not self._consumer.partitions_for_topic(self.topic):
+                    raise missing_topic(self.topic, self.brokers)
+                self._changes = _Changes(self._consumer)
+                self._consumer.subscribe([self.topic], listener=self._changes)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._consumer is not None:
+            with contextlib.suppress(kafka_errors.KafkaError):
+                self._consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_S * 1000)
+            self._consumer = None
+
+    def poll(self, timeout_s: float = 1.0) -> Batch:
+        """The next batch; never None, a topic has no end. While the group rebalances it may take 10 s longer."""
+        end = time.monotonic() + timeout_s
+        while True:
+            fetched = self._fetch(min(_SLICE_S, max(0.0, end - time.monotonic())))
+            # A join that completes between two polls is thrown away by the client, which then joins again and
+            # disturbs the whole group: stay until it is through.
+            while not fetched and self._is_joining() and time.monotonic() < end + JOIN_PATIENCE_S:
+                fetched = self._fetch(_SLICE_S)
+            assigned, revoked = self._take_changes()
+            messages = [message for part, batch in fetched.items() for message in self._messages(part, batch)]
+            if messages or assigned or revoked or time.monotonic() >= end:
+                return Batch(messages, assigned, revoked)
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        """Deliver ``partition`` from ``offset`` on. Of a partition that has just been lost it does nothing."""
+        part = TopicPartition(*partition)
+        try:
+            self._consumer.seek(part, offset)
+            self._consumer.resume(part)
+        except (ValueError, KeyError):
+            logger.info("partition %s went to another member before it was positioned", partition)
+            return
+        self._next[part] = offset
+
+    def commit(self, offsets: dict[Partition, int]) -> None:
+        """Store the offsets of the partitions still owned; a commit lost to a rebalance is logged, not raised."""
+        parts = {TopicPartition(*partition): OffsetAndMetadata(offset) for partition, offset in offsets.items()}
+        parts = {part: offset for part, offset in parts.items() if part in self._owned}
+        if not parts:
+            return
+        with explained("commit offsets"):
+            try:
+                self._consumer.commit(parts)
+            except _COMMIT_REFUSED as error:
+                logger.warning("commit refused, its records will come again: %s", error)
+            except kafka_errors.RetriableError as error:
+                logger.warning("commit failed, the next one will cover it: %s", error)
+
+    def _new_consumer(self) -> Any:
+        options = {
+            "bootstrap_servers": self.brokers.split(","),
+            "group_id": self.group,
+            "enable_auto_commit": False,
+            "auto_offset_reset": "earliest",
+            "allow_auto_create_topics": False,
+            "bootstrap_timeout_ms": CONNECT_TIMEOUT_MS,
+        }
+        return KafkaConsumer(**(options | self._client_options))
+
+    def _fetch(self, timeout_s: float) -> dict[TopicPartition, list[Any]]:
+        with explained(f"read topic {self.topic!r}"):
+            try:
+                fetched: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=round(timeout_s * 1000))
+                return fetched
+            except kafka_errors.RetriableError as error:
+                logger.warning("poll failed, trying again: %s", error)
+                return {}
+
+    def _is_joining(self) -> bool:
+        return bool(self._consumer.group_metadata().state == MemberState.REBALANCING)
+
+    def _take_changes(self) -> tuple[dict[Partition, int], frozenset[Partition]]:
+        assigned, revoked = self._changes.take()
+        committed = {part: self._committed(part) for part in assigned}
+        kept = {part for part in assigned & revoked if self._next.get(part, -1) >= committed[part]}
+        for part in (revoked | assigned) - kept:
+            self._next.pop(part, None)
+        gone = (revoked & self._owned) - kept
+        self._owned = (self._owned - revoked) | assigned
+        for part in kept:
+            self.seek(Partition(*part), self._next[part])
+        new = {Partition(*part): offset for part, offset in committed.items() if part not in kept}
+        return new, frozenset(Partition(*part) for part in gone)
+
+    def _committed(self, part: TopicPartition) -> int:
+        timeout_ms = CONNECT_TIMEOUT_MS
+        with explained("read committed offsets"):
+            offset = self._consumer.committed(part, timeout_ms=timeout_ms)
+            if offset is None:
+                offset = self._consumer.beginning_offsets([part], timeout_ms=timeout_ms)[part]
+        return int(offset)
+
+    def _messages(self, part: TopicPartition, fetched: list[Any]) -> Iterator[Record | Rejected]:
+        if part not in self._next:  # revoked meanwhile, or not yet positioned: these will come again
+            return
+        partition = Partition(*part)
+        for message in fetched:
+            received = message.timestamp / 1000 if message.timestamp >= 0 else None
+            position = Position(partition, message.offset)
+            yield self.decode(message.value or b"", position, key=message.key, received=received)
+        self._next[part] = fetched[-1].offset + 1
+
+
+class KafkaSink:
+    """Alerts to one topic, dead letters to another, keyed by machine and acknowledged by all replicas.
+
+    Parameters
+    ----------
+    dead_letter_topic
+        None: dead letters are counted and the first few logged.
+    producer
+        A configured ``KafkaProducer`` to use in place of one made here; its topics are then not checked.
+    client_options
+        Passed to ``KafkaProducer``.
+    """
+
+    def __init__(
+        self,
+        brokers: str,
+        alerts_topic: str,
+        dead_letter_topic: str | None = None,
+        *,
+        producer: Any = None,
+        **client_options: Any,
+    ) -> None:
+        self.brokers = brokers
+        self.alerts_topic = alerts_topic
+        self.dead_letter_topic = dead_letter_topic
+        self.n_rejected = 0
+        self._client_options = client_options
+        self._producer = producer
+        self._failures: list[tuple[str, BaseException]] = []
+
+    def __enter__(self) -> KafkaSink:
+        if self._producer is None:
+            self._producer = connect(self._new_producer, self.brokers)
+            try:
+                self._check_topics()
+            except BaseException:
+                self.__exit__()
+                raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._producer is not None:
+            with contextlib.suppress(kafka_errors.KafkaError):
+                self._producer.close(timeout=CLOSE_TIMEOUT_S)
+            self._producer = None
+
+    def send(self, alert: Alert) -> None:
+        """Hand an alert to the client; :meth:`flush` tells whether it arrived."""
+        headers = [("content-type", b"application/cloudevents+json")]
+        self._send(self.alerts_topic, encode_alert(alert), alert.machine.encode(), headers)
+
+    def reject(self, rejected: Rejected) -> None:
+        """Hand a dead letter to the client, keyed by where it came from."""
+        self.n_rejected += 1
+        if self.dead_letter_topic is not None:
+            key = f"{rejected.position.partition.topic}/{rejected.position.partition.number}"
+            self._send(self.dead_letter_topic, encode_rejected(rejected), key.encode(), [])
+        elif self.n_rejected <= _WARN_FIRST:
+            logger.warning("rejected %s: %s", rejected.position, rejected.reason)
+
+    def flush(self) -> None:
+        """Return when the brokers hold everything sent so far.
+
+        Raises
+        ------
+        KafkaProblem
+            If anything sent since the last flush did not arrive.
+        """
+        with explained("send alerts"):
+            self._producer.flush()
+        failures, self._failures = self._failures, []
+        if failures:
+            topic, error = failures[0]
+            raise KafkaProblem(f"{len(failures)} message(s) to topic {topic!r} did not arrive: {one_line(error)}")
+
+    def _send(self, topic: str, value: bytes, key: bytes, headers: list[tuple[str, bytes]]) -> None:
+        with explained(f"send to topic {topic!r}"):
+            future = self._producer.send(topic, value=value, key=key, headers=headers)
+        future.add_errback(lambda error: self._failures.append((topic, error)))
+
+    def _new_producer(self) -> Any:
+        options = {
+            "bootstrap_servers": self.brokers.split(","),
+            "acks": "all",
+            "compression_type": "gzip",
+            "max_request_size": MAX_REQUEST_BYTES,
+            "linger_ms": 5,
+            "max_block_ms": 15_000,
+            "allow_auto_create_topics": False,
+            "bootstrap_timeout_ms": CONNECT_TIMEOUT_MS,
+        }
+        return KafkaProducer(**(options | self._client_options))
+
+    def _check_topics(self) -> None:
+        # A consumer without a group looks topics up without creating them; the admin client logs passwords.
+        consumer_options = {k: v for k, v in self._client_options.items() if k in KafkaConsumer.DEFAULT_CONFIG}
+        options = {"bootstrap_servers": self.brokers.split(","), "bootstrap_timeout_ms": CONNECT_TIMEOUT_MS}
+        consumer = connect(lambda: KafkaConsumer(**(options | consumer_options)), self.brokers)
+        try:
+            with explained("look up topics"):
+                present = consumer.topics()
+        finally:
+            consumer.close(autocommit=False)
+        for topic in (self.alerts_topic, self.dead_letter_topic):
+            if topic is not None and topic not in present:
+                raise missing_topic(topic, self.brokers)
