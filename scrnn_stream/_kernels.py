@@ -35,7 +35,7 @@ EARLY_STOP = 1e-3  # the backward pass ends when the hidden error signal has shr
 FORGETTING = 0.99  # of the running mean square of each weight's gradient
 GRADIENT_FLOOR = 1e-16  # added to each squared gradient: a weight at rest takes no leap when its input returns
 LARGEST_LOGIT = 15.0  # decays stay between memories of a tenth of a sample and of three million
-TINY = 1e-30  # smaller traces are set to 0: denormal numbers are a hundred times slower
+TINY = 1e-30  # smaller context units and traces are set to 0: denormal numbers are a hundred times slower
 
 
 def jit(function: F) -> F:
@@ -199,10 +199,12 @@ def decays(decay: Array, m: Array, dt: float) -> None:
 @jit
 def context_forward(s: Array, s_before: Array, x: Array, B: Array, decay: Array) -> None:
     """s_t = keep s_(t-1) + gain B x_t"""
+    zero, tiny = s.dtype.type(0), s.dtype.type(TINY)
     s[:] = 0
     add_product(s, B, x)
     for k in range(s.size):
-        s[k] = decay[0, k] * s_before[k] + decay[1, k] * s[k]
+        now = decay[0, k] * s_before[k] + decay[1, k] * s[k]
+        s[k] = zero if abs(now) < tiny else now
 
 
 @jit
@@ -214,18 +216,17 @@ def context_traces(
 
     A context unit feeds nothing but itself, so these are its exact derivatives over the whole past, not over a window.
     """
-    zero = T.dtype.type(0)
-    tiny = T.dtype.type(TINY)
+    zero, tiny = T.dtype.type(0), T.dtype.type(TINY)
     E[:] = 0
     add_product(E, B, x)
     for k in range(E.size):
         keep, gain = decay[0, k], decay[1, k]
         e = keep * E_before[k] + decay[2, k] * (s_before[k] - E[k])
-        E[k] = e if abs(e) > tiny else zero
+        E[k] = zero if abs(e) < tiny else e
         trace, before = T[k], T_before[k]
         for j in range(x.size):
             t = keep * before[j] + gain * x[j]
-            trace[j] = t if abs(t) > tiny else zero
+            trace[j] = zero if abs(t) < tiny else t
 
 
 @jit

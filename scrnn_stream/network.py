@@ -13,8 +13,8 @@ ACTIVATIONS = {"sigmoid": _kernels.SIGMOID, "tanh": _kernels.TANH, "relu": _kern
 LOSSES = ("squared",)
 OPTIMIZERS = ("rmsprop",)
 DTYPES = ("float32", "float64")
-# From a grid of 0.0003 to 0.01 and 0.1 to 10: the pair whose error over the last fifth of the stream was within 6 % of the
-# best on each of 8 sensors of a simulated machine (1,500 and 10,000 samples), NARMA-10, and a product of two inputs
+# From a grid of 0.0003 to 0.01 and 0.1 to 10: the pair whose error over the last fifth of the stream was within 6 % of
+# the best on each of 8 sensors of a simulated machine (1,500 and 10,000 samples), NARMA-10, and a product of two inputs
 # recalled after 3 samples. Clipping hardly mattered; lr 0.01 was noisier, 0.001 slower.
 LR, CLIP_GRADIENT = 0.003, 1.0
 SHORTEST_MEMORY, LONGEST_MEMORY = 0.1, 1e6
@@ -223,7 +223,7 @@ class SCRNN:
     def grow(self, n_inputs: int, n_outputs: int) -> None:
         """Make room for more inputs and outputs. All that was learned stays.
 
-        While the new inputs are missing or 0, the old outputs are what they were, up to rounding. A new one starts at 0.
+        While the new inputs are missing or 0, the old outputs are as before, up to rounding. A new one starts at 0.
         """
         _check_at_least("n_inputs", n_inputs, self.n_inputs)
         _check_at_least("n_outputs", n_outputs, self.n_outputs)
