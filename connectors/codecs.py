@@ -44,7 +44,7 @@ class Layout(NamedTuple):
 DEFAULT_LAYOUT = Layout()
 
 
-class _Refused(Exception):
+class Refused(ValueError):
     """The reason why a message cannot become a record."""
 
 
@@ -79,7 +79,7 @@ def decode_json(
         for name in layout.ignore:
             fields.pop(name, None)
         values = _values(_long_to_wide(fields))
-    except _Refused as refused:
+    except Refused as refused:
         return Rejected(position, str(refused), payload)
     return Record(position, machine, received if time is None else time, values, received)
 
@@ -151,17 +151,17 @@ def encode_rejected(rejected: Rejected) -> bytes:
 def parse_object(payload: bytes) -> dict[str, Any]:
     """The fields of one JSON object; the caller owns the dict."""
     if len(payload) > MAX_MESSAGE_BYTES:
-        raise _Refused(f"message is {len(payload)} bytes long, the limit is {MAX_MESSAGE_BYTES}")
+        raise Refused(f"message is {len(payload)} bytes long, the limit is {MAX_MESSAGE_BYTES}")
     if not payload.strip():
-        raise _Refused("message is empty")
+        raise Refused("message is empty")
     try:
         fields = _decode_fields(payload)
     except UnicodeDecodeError:
-        raise _Refused("message is not valid UTF-8") from None
+        raise Refused("message is not valid UTF-8") from None
     except RecursionError:
-        raise _Refused("message is nested too deeply") from None
+        raise Refused("message is nested too deeply") from None
     except msgspec.DecodeError as error:
-        raise _Refused(_json_reason(error)) from None
+        raise Refused(_json_reason(error)) from None
     if payload.count(b",") >= len(fields):  # as many commas as fields: some stand in names, or a name came twice
         _refuse_duplicates(payload)
     return fields
@@ -192,13 +192,13 @@ def _refuse_duplicates(payload: bytes) -> None:
     def check(pairs: list[tuple[str, object]]) -> dict[str, object]:
         [(name, times)] = Counter(name for name, _ in pairs).most_common(1) or [("", 0)]
         if times > 1:
-            raise _Refused(f"field {shorten(name)} appears twice")
+            raise Refused(f"field {shorten(name)} appears twice")
         return dict(pairs)
 
     try:
         json.loads(payload, object_pairs_hook=check, parse_int=str, parse_float=str)
     except RecursionError:
-        raise _Refused("message is nested too deeply") from None
+        raise Refused("message is nested too deeply") from None
 
 
 def _machine(field: object, key: bytes | None) -> str:
@@ -207,21 +207,21 @@ def _machine(field: object, key: bytes | None) -> str:
     if isinstance(field, int) and not isinstance(field, bool):
         field = str(field)
     if not isinstance(field, str):
-        raise _Refused(f"machine must be a string, got {_kind(field)}")
+        raise Refused(f"machine must be a string, got {_kind(field)}")
     if not field:
-        raise _Refused("machine has an empty name")
+        raise Refused("machine has an empty name")
     if len(field) > MAX_MACHINE_CHARS:
-        raise _Refused(f"machine has a name of {len(field)} characters, the limit is {MAX_MACHINE_CHARS}")
+        raise Refused(f"machine has a name of {len(field)} characters, the limit is {MAX_MACHINE_CHARS}")
     return field
 
 
 def _key_text(key: bytes | None) -> str:
     if not key:
-        raise _Refused("no machine: the message has neither a field 'machine' nor a key")
+        raise Refused("no machine: the message has neither a field 'machine' nor a key")
     try:
         return key.decode("utf-8")
     except UnicodeDecodeError:
-        raise _Refused("no machine: the message has no field 'machine' and its key is not valid UTF-8") from None
+        raise Refused("no machine: the message has no field 'machine' and its key is not valid UTF-8") from None
 
 
 def _time(fields: dict[str, Any], names: tuple[str, ...]) -> float | None:
@@ -233,7 +233,7 @@ def _time(fields: dict[str, Any], names: tuple[str, ...]) -> float | None:
         return parse_time(value)
     except (ValueError, OverflowError) as error:
         shown = f" ({shorten(value)})" if isinstance(value, str) else ""
-        raise _Refused(f"{name}{shown}: {error}") from None
+        raise Refused(f"{name}{shown}: {error}") from None
 
 
 def _long_to_wide(fields: dict[str, Any]) -> dict[str, Any]:
@@ -244,14 +244,14 @@ def _long_to_wide(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _values(fields: dict[str, Any]) -> dict[str, float]:
     if not fields:
-        raise _Refused("message has no sensor values")
+        raise Refused("message has no sensor values")
     if len(fields) > MAX_SENSORS:
-        raise _Refused(f"message has {len(fields)} sensors, the limit is {MAX_SENSORS}")
+        raise Refused(f"message has {len(fields)} sensors, the limit is {MAX_SENSORS}")
     for name, value in fields.items():
         if type(value) is not float:
             fields[name] = _number(name, value)
         if len(name) > MAX_SENSOR_CHARS:
-            raise _Refused(
+            raise Refused(
                 f"sensor {shorten(name)} has a name of {len(name)} characters, the limit is {MAX_SENSOR_CHARS}"
             )
     return fields
@@ -261,11 +261,11 @@ def _number(name: str, value: object) -> float:
     if value is None:
         return math.nan
     if not isinstance(value, int):
-        raise _Refused(f"sensor {shorten(name)} must be a number, got {_kind(value)}")
+        raise Refused(f"sensor {shorten(name)} must be a number, got {_kind(value)}")
     try:
         return float(value)
     except OverflowError:
-        raise _Refused(f"sensor {shorten(name)} is too large a number") from None
+        raise Refused(f"sensor {shorten(name)} is too large a number") from None
 
 
 def _kind(value: object) -> str:
