@@ -322,6 +322,7 @@ class KafkaSink:
         # A consumer without a group looks topics up without creating them; the admin client logs passwords.
         consumer_options = {k: v for k, v in self._client_options.items() if k in KafkaConsumer.DEFAULT_CONFIG}
         options = {"bootstrap_servers": self.brokers.split(","), "bootstrap_timeout_ms": CONNECT_TIMEOUT_MS}
+        options |= {"enable_auto_commit": False}
         consumer = connect(lambda: KafkaConsumer(**(options | consumer_options)), self.brokers)
         try:
             with explained("look up topics"):

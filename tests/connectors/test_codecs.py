@@ -171,7 +171,7 @@ def test_a_record_survives_the_round_trip(values: dict[str, float], time: int) -
 
 
 def test_a_sensor_with_a_reserved_name_is_not_encoded() -> None:
-    with pytest.raises(ValueError, match="'time'.*reserved; rename"):
+    with pytest.raises(ValueError, match=r"'time'.*reserved; rename"):
         encode_record(Record(AT, "m", 1.0, {"time": 1.0}))
 
 

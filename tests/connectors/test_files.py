@@ -5,6 +5,7 @@ import io
 import logging
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from connectors.files import FileSource, InputError, JsonLinesSink, ScoresWriter
 from scrnn_stream.alert import Alert
 from scrnn_stream.records import Partition, Position, Record, Rejected
 
+Write = Callable[..., Path]
 NOON = 1386018900.0  # 2013-12-02 21:15:00 UTC
 
 
@@ -37,7 +39,7 @@ def records(*paths: object, **options: object) -> list[Record]:
 
 
 @pytest.fixture
-def write(tmp_path: Path):  # type: ignore[no-untyped-def]
+def write(tmp_path: Path) -> Write:
     def write(content: str | bytes, name: str = "data.csv") -> Path:
         path = tmp_path / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -46,7 +48,7 @@ def write(tmp_path: Path):  # type: ignore[no-untyped-def]
     return write
 
 
-def test_a_csv_row_becomes_a_record(write) -> None:  # type: ignore[no-untyped-def]
+def test_a_csv_row_becomes_a_record(write: Write) -> None:
     path = write("machine,timestamp,flow,current\npump-1,2013-12-02 21:15:00,1.5,7\n")
     assert records(path) == [
         Record(Position(Partition(str(path), 0), 0), "pump-1", NOON, {"flow": 1.5, "current": 7.0})
@@ -54,38 +56,38 @@ def test_a_csv_row_becomes_a_record(write) -> None:  # type: ignore[no-untyped-d
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_the_delimiter_is_found_in_the_header(write, delimiter: str) -> None:  # type: ignore[no-untyped-def]
+def test_the_delimiter_is_found_in_the_header(write: Write, delimiter: str) -> None:
     path = write(delimiter.join(["time", '"a, b; c|d"', "x"]) + "\n" + delimiter.join(["5", "1", "2"]) + "\n")
     assert records(path)[0].values == {"a, b; c|d": 1.0, "x": 2.0}
 
 
 @pytest.mark.parametrize("cell", ["", "NaN", "NA", "null", " n/a ", "None"])
-def test_an_empty_cell_is_a_missing_reading(write, cell: str) -> None:  # type: ignore[no-untyped-def]
+def test_an_empty_cell_is_a_missing_reading(write: Write, cell: str) -> None:
     record = records(write(f"a,b\n{cell},2\n"))[0]
     assert math.isnan(record.values["a"])
     assert record.values["b"] == 2.0
 
 
-def test_the_file_is_the_machine_when_no_column_is(write) -> None:  # type: ignore[no-untyped-def]
+def test_the_file_is_the_machine_when_no_column_is(write: Write) -> None:
     path = write("flow\n1\n")
     assert (records(path)[0].machine, records(path)[0].time) == (str(path), None)
 
 
-def test_named_columns_give_machine_and_time(write) -> None:  # type: ignore[no-untyped-def]
+def test_named_columns_give_machine_and_time(write: Write) -> None:
     path = write("asset,when,flow,status,Time\np7,2013-12-02T21:15:00Z,1,ok,x\n")
     record = records(path, key_column="asset", time_column="when", ignore=["status"])[0]
     assert (record.machine, record.time, record.values) == ("p7", NOON, {"flow": 1.0})
 
 
-def test_a_saved_row_number_and_a_trailing_delimiter_are_no_sensors(write) -> None:  # type: ignore[no-untyped-def]
+def test_a_saved_row_number_and_a_trailing_delimiter_are_no_sensors(write: Write) -> None:
     assert records(write(",flow,\n0,1.5,\n"))[0].values == {"flow": 1.5}
 
 
-def test_a_byte_order_mark_and_windows_line_ends_are_no_data(write) -> None:  # type: ignore[no-untyped-def]
+def test_a_byte_order_mark_and_windows_line_ends_are_no_data(write: Write) -> None:
     assert records(write(b"\xef\xbb\xbfflow,x\r\n1,2\r\n\r\n3,4\r\n"))[1].values == {"flow": 3.0, "x": 4.0}
 
 
-def test_every_row_yields_one_message_in_order(write) -> None:  # type: ignore[no-untyped-def]
+def test_every_row_yields_one_message_in_order(write: Write) -> None:
     rows = ["2013-12-02 21:15:00,1", "noon,2", "2013-12-02 21:16:00,3,4", "2013-12-02 21:17:00,on", ",5"]
     messages = read(write("ts,flow\n" + "\n".join(rows) + "\n"))
     assert [message.position.offset for message in messages] == [0, 1, 2, 3, 4]
@@ -101,24 +103,24 @@ def test_every_row_yields_one_message_in_order(write) -> None:  # type: ignore[n
     assert messages[2].payload == rows[2].encode()
 
 
-def test_undecodable_bytes_cost_their_row_only(write) -> None:  # type: ignore[no-untyped-def]
+def test_undecodable_bytes_cost_their_row_only(write: Write) -> None:
     messages = read(write(b"machine,flow\nm,\xff\n\xff,2\nm,3\n"))
     assert [type(message) for message in messages] == [Rejected, Rejected, Record]
     assert "not valid UTF-8" in messages[0].reason  # type: ignore[union-attr]
     assert messages[0].payload == b"m,\xff"  # type: ignore[union-attr]
 
 
-def test_a_row_that_is_not_csv_is_rejected_and_the_next_is_read(write) -> None:  # type: ignore[no-untyped-def]
+def test_a_row_that_is_not_csv_is_rejected_and_the_next_is_read(write: Write) -> None:
     messages = read(write("a,b\n1,2\n3\r4,5\n6,7\n"))
     assert [type(message) for message in messages] == [Record, Rejected, Record]
 
 
-def test_a_quoted_cell_may_span_lines(write) -> None:  # type: ignore[no-untyped-def]
+def test_a_quoted_cell_may_span_lines(write: Write) -> None:
     messages = read(write('machine,a\n"m\n1",1\nm,2\n'))
     assert [message.machine for message in messages] == ["m\n1", "m"]  # type: ignore[union-attr]
 
 
-def test_json_lines_are_found_by_suffix_or_first_character(write) -> None:  # type: ignore[no-untyped-def]
+def test_json_lines_are_found_by_suffix_or_first_character(write: Write) -> None:
     lines = '\n{"machine": "m", "ts": 5, "flow": 1}\n\n{"ts": 6, "flow": "x"}\n{"sensor": "flow", "value": 2}\n'
     for name in ("a.jsonl", "b.txt"):
         path = write(lines, name)
@@ -129,13 +131,13 @@ def test_json_lines_are_found_by_suffix_or_first_character(write) -> None:  # ty
         assert (third.machine, third.position.offset) == (str(path), 2)
 
 
-def test_json_lines_take_named_columns_too(write) -> None:  # type: ignore[no-untyped-def]
+def test_json_lines_take_named_columns_too(write: Write) -> None:
     path = write('{"asset": "p7", "when": 5, "status": "ok", "flow": 1}\n', "a.ndjson")
     record = records(path, key_column="asset", time_column="when", ignore=["status"])[0]
     assert (record.machine, record.time, record.values) == ("p7", 5.0, {"flow": 1.0})
 
 
-def test_a_compressed_file_reads_like_a_plain_one(write) -> None:  # type: ignore[no-untyped-def]
+def test_a_compressed_file_reads_like_a_plain_one(write: Write) -> None:
     path = write(gzip.compress(b"flow\n1\n2\n"), "data.csv.gz")
     assert [record.values["flow"] for record in records(path)] == [1.0, 2.0]
 
@@ -144,7 +146,7 @@ def test_standard_input_is_a_machine_of_its_own() -> None:
     assert records("-", stdin=io.BytesIO(b"flow\n1\n"))[0].machine == "stdin"
 
 
-def test_files_come_one_after_the_other_in_batches(write) -> None:  # type: ignore[no-untyped-def]
+def test_files_come_one_after_the_other_in_batches(write: Write) -> None:
     long, short = write("x\n" + "1\n" * 2500, "long.csv"), write("x\n2\n", "short.csv")
     with FileSource([long, short]) as source:
         sizes = []
@@ -157,7 +159,7 @@ def test_files_come_one_after_the_other_in_batches(write) -> None:  # type: igno
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
-def test_seek_goes_to_a_later_row_and_back(write, name: str) -> None:  # type: ignore[no-untyped-def]
+def test_seek_goes_to_a_later_row_and_back(write: Write, name: str) -> None:
     rows = [f'{{"x": {i}}}' if name == "a.jsonl" else str(i) for i in range(5)]
     path = write("\n".join(rows if name == "a.jsonl" else ["x", *rows]), name)
     assert [message.position.offset for message in read(path, skip=3)] == [3, 4]
@@ -190,15 +192,15 @@ def test_seek_goes_to_a_later_row_and_back(write, name: str) -> None:  # type: i
         ("a\rb\r1\r", {}, "its header is not CSV"),
     ],
 )  # fmt: skip
-def test_a_file_that_cannot_be_meant_is_refused_with_advice(  # type: ignore[no-untyped-def]
-    write, content: str | bytes, options: dict[str, object], expected: str
+def test_a_file_that_cannot_be_meant_is_refused_with_advice(
+    write: Write, content: str | bytes, options: dict[str, object], expected: str
 ) -> None:
     with pytest.raises(InputError, match=re.escape(expected)) as raised:
         read(write(content), **options)
     assert "\n" not in str(raised.value)
 
 
-def test_missing_files_directories_and_damaged_archives_are_refused(write, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_missing_files_directories_and_damaged_archives_are_refused(write: Write, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere\.csv: No such file.*check the path"):
         read(tmp_path / "nowhere.csv")
     with pytest.raises(InputError, match="is a directory; name the files in it"):
@@ -253,8 +255,6 @@ def test_scores_are_written_as_csv(tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    with (
-        pytest.raises(InputError, match="cannot be written: No such file.*check the path"),
-        ScoresWriter(tmp_path / "no" / "x"),
-    ):
+    writer = ScoresWriter(tmp_path / "no" / "x")
+    with pytest.raises(InputError, match=r"cannot be written: No such file.*check the path"), writer:
         pass
