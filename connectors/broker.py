@@ -28,7 +28,8 @@ class EmbeddedBroker:
     started it does, however that ends; so start it from the main thread.
 
     It is made for development. Known gaps: it never expires a dead member of a consumer group, so a killed consumer
-    must come back under the same ``group_instance_id`` or the group must get a new name.
+    must come back under the same ``group_instance_id`` or the group must get a new name; it creates any topic that a
+    client asks for; and like every Kafka it soon deletes messages whose timestamp is older than a week.
 
     Parameters
     ----------

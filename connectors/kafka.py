@@ -113,7 +113,7 @@ class KafkaSource:
 
     def __enter__(self) -> KafkaSource:
         if self._consumer is None:
-            self._consumer = connect(self._new_consumer, self.brokers)
+            self._consumer = connect(KafkaConsumer, self.brokers, self._options())
         try:
             with explained(f"read topic {self.topic!r}"):
                 if not self._consumer.partitions_for_topic(self.topic):
@@ -170,16 +170,14 @@ class KafkaSource:
             except kafka_errors.RetriableError as error:
                 logger.warning("commit failed, the next one will cover it: %s", error)
 
-    def _new_consumer(self) -> Any:
+    def _options(self) -> dict[str, Any]:
         options = {
-            "bootstrap_servers": self.brokers.split(","),
             "group_id": self.group,
             "enable_auto_commit": False,
             "auto_offset_reset": "earliest",
             "allow_auto_create_topics": False,
-            "bootstrap_timeout_ms": CONNECT_TIMEOUT_MS,
         }
-        return KafkaConsumer(**(options | self._client_options))
+        return options | self._client_options
 
     def _fetch(self, timeout_s: float) -> dict[TopicPartition, list[Any]]:
         with explained(f"read topic {self.topic!r}"):
@@ -257,7 +255,7 @@ class KafkaSink:
 
     def __enter__(self) -> KafkaSink:
         if self._producer is None:
-            self._producer = connect(self._new_producer, self.brokers)
+            self._producer = connect(KafkaProducer, self.brokers, self._options())
             try:
                 self._check_topics()
             except BaseException:
@@ -305,25 +303,21 @@ class KafkaSink:
             future = self._producer.send(topic, value=value, key=key, headers=headers)
         future.add_errback(lambda error: self._failures.append((topic, error)))
 
-    def _new_producer(self) -> Any:
+    def _options(self) -> dict[str, Any]:
         options = {
-            "bootstrap_servers": self.brokers.split(","),
             "acks": "all",
             "compression_type": "gzip",
             "max_request_size": MAX_REQUEST_BYTES,
             "linger_ms": 5,
             "max_block_ms": 15_000,
             "allow_auto_create_topics": False,
-            "bootstrap_timeout_ms": CONNECT_TIMEOUT_MS,
         }
-        return KafkaProducer(**(options | self._client_options))
+        return options | self._client_options
 
     def _check_topics(self) -> None:
         # A consumer without a group looks topics up without creating them; the admin client logs passwords.
-        consumer_options = {k: v for k, v in self._client_options.items() if k in KafkaConsumer.DEFAULT_CONFIG}
-        options = {"bootstrap_servers": self.brokers.split(","), "bootstrap_timeout_ms": CONNECT_TIMEOUT_MS}
-        options |= {"enable_auto_commit": False}
-        consumer = connect(lambda: KafkaConsumer(**(options | consumer_options)), self.brokers)
+        options = {k: v for k, v in self._client_options.items() if k in KafkaConsumer.DEFAULT_CONFIG}
+        consumer = connect(KafkaConsumer, self.brokers, options | {"enable_auto_commit": False})
         try:
             with explained("look up topics"):
                 present = consumer.topics()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -24,8 +26,7 @@ def create_topics(brokers: str, topics: Mapping[str, int], **client_options: Any
     KafkaProblem
         If the broker cannot be reached or refuses.
     """
-    options = {"bootstrap_servers": brokers.split(","), "bootstrap_timeout_ms": CONNECT_TIMEOUT_MS} | client_options
-    admin = connect(lambda: KafkaAdminClient(**options), brokers)
+    admin = connect(KafkaAdminClient, brokers, client_options)
     try:
         with explained("create topics"):
             present = set(admin.list_topics())
@@ -37,18 +38,49 @@ def create_topics(brokers: str, topics: Mapping[str, int], **client_options: Any
         admin.close()
 
 
-def connect(open_client: Callable[[], Any], brokers: str) -> Any:
+def connect(client: Callable[..., Any], brokers: str, options: Mapping[str, Any]) -> Any:
+    """A client of that class, opened once a broker answers.
+
+    Raises
+    ------
+    KafkaProblem
+        If none does within ``bootstrap_timeout_ms``, or an option is wrong.
+    """
+    defaults: dict[str, Any] = {"bootstrap_servers": brokers.split(","), "bootstrap_timeout_ms": CONNECT_TIMEOUT_MS}
+    options = defaults | dict(options)
+    if not options.get("proxy_url"):
+        _wait_for_any(brokers, options["bootstrap_timeout_ms"] / 1000)
     try:
-        return open_client()
+        return client(**options)
     except kafka_errors.KafkaConfigurationError as error:
         raise KafkaProblem(f"a Kafka option is wrong: {one_line(error)}") from None
     except (ValueError, TypeError, AssertionError):  # the client's message can hold a password
         raise KafkaProblem("a Kafka client option is unknown or has a wrong value: check its spelling") from None
     except kafka_errors.KafkaError as error:
         raise KafkaProblem(
-            f"no Kafka broker answers at {brokers} ({type(error).__name__}): check the address, that it runs, and "
-            "that the security options fit"
+            f"{brokers} answers but not as a Kafka broker ({type(error).__name__}): check that port and security "
+            "options fit"
         ) from error
+
+
+def _wait_for_any(brokers: str, timeout_s: float) -> None:
+    """A look by hand first: the client's own failed attempt leaves sockets open and fills the log."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        for broker in brokers.split(","):
+            host, _, port = broker.strip().rpartition("://")[2].rpartition(":")
+            if not host or not port.isdigit():
+                raise KafkaProblem(f"broker address {broker!r} is not host:port, such as localhost:9092")
+            try:
+                socket.create_connection((host.strip("[]"), int(port)), timeout=max(0.1, timeout_s)).close()
+                return
+            except OSError as error:
+                problem = error
+        if time.monotonic() > deadline:
+            raise KafkaProblem(
+                f"no Kafka broker answers at {brokers} ({problem.strerror or problem}): check the address; is it up?"
+            ) from problem
+        time.sleep(0.1)
 
 
 @contextlib.contextmanager

@@ -249,12 +249,22 @@ def test_alerts_arrive_keyed_by_machine_and_dead_letters_in_their_topic(broker: 
     assert json.loads(letter)["reason"] == "why"
 
 
-def test_a_failed_send_makes_the_flush_raise_once(new_topic: NewTopic, broker: str) -> None:
-    topic = new_topic(1)
-    with KafkaSink(broker, topic) as sink:
-        sink.alerts_topic = "topic-that-went-away"
+def test_a_failed_send_makes_the_flush_raise_once() -> None:
+    class Future:
+        def add_errback(self, errback: Callable[[Exception], None]) -> None:
+            errback(ValueError("refused"))
+
+    class Producer:
+        def send(self, *_: object, **__: object) -> Future:
+            return Future()
+
+        def flush(self) -> None: ...
+
+        def close(self, timeout: float) -> None: ...
+
+    with KafkaSink("nowhere:1", "alerts", producer=Producer()) as sink:
         sink.send(alert(1))
-        with pytest.raises(KafkaProblem, match=r"1 message\(s\) to topic 'topic-that-went-away' did not arrive"):
+        with pytest.raises(KafkaProblem, match=r"1 message\(s\) to topic 'alerts' did not arrive: ValueError: refused"):
             sink.flush()
         sink.flush()  # what was reported is not reported again
 
