@@ -121,7 +121,7 @@ def _headline(alert: Alert) -> str:
 
 
 def _percent(share: float) -> str:
-    return "under 1%" if 0 < share < 0.01 else f"{share:.0%}"
+    return "&lt;1%" if 0 < share < 0.01 else f"{share:.0%}"
 
 
 def _ranked(alert: Alert) -> list[SensorEvidence]:
@@ -143,6 +143,12 @@ def _number(value: float, resolution: float) -> str:
 def _resolution(evidence: SensorEvidence) -> float:
     width = evidence.high - evidence.low
     return width if width > 0 and math.isfinite(width) else abs(evidence.expected)
+
+
+def _band_words(evidence: SensorEvidence) -> str:
+    size = _resolution(evidence)
+    unknown = math.isnan(evidence.low) and math.isnan(evidence.high)
+    return "missing" if unknown else f"{_number(evidence.low, size)} to {_number(evidence.high, size)}"
 
 
 def _when(time: float | None, form: str = "%a %d %b %Y, %H:%M UTC") -> str:
@@ -313,16 +319,14 @@ def _chart(evidence: SensorEvidence, alert: Alert) -> str:
     timed = alert.raised is not None and _timed(evidence)
     x, y, marks = _drawing(Trail.of(evidence, timed))
     size = _resolution(evidence)
-    reads, expected, low, high = (
-        _number(v, size) for v in (evidence.actual, evidence.expected, evidence.low, evidence.high)
-    )
-    words = f"reads <b>{reads}</b>, expected {expected}, normal {low} to {high}"
+    reads, expected, normal = _number(evidence.actual, size), _number(evidence.expected, size), _band_words(evidence)
+    words = f"reads <b>{reads}</b>, expected {expected}, normal {normal}"
     weight = f"{_percent(_share(evidence))} of the evidence{CHANNELS[evidence.channel]}"
-    spoken = f"{_text(evidence.sensor)} reads {reads}, expected {expected}, normal {low} to {high}"
+    spoken = f"{_text(evidence.sensor)} reads {reads}, expected {expected}, normal {normal}"
     axis = "time, UTC" if timed else "samples before the alert"
     y_ticks, (line, label) = y.ticks(VALUE_STEPS), _began(alert.begin, x) if timed else ("", "")
     step = y_ticks[1] - y_ticks[0] if len(y_ticks) > 1 else 1.0
-    rows = [(1 - y.share(value), _number(value, 10 * step)) for value in y_ticks]
+    rows = [(1 - y.share(value), _number(value, 20.01 * step)) for value in y_ticks]
     grid = "".join(f'<path class="grid" d="M0 {HEIGHT * top:.0f}H{WIDTH}"/>' for top, _ in rows)
     names = "".join(f'<span class="y" style="top:{top:.1%}">{text}</span>' for top, text in rows)
     names += "".join(f'<span class="x" style="left:{at:.1%}">{text}</span>' for at, text in _time_labels(x, timed))
@@ -369,7 +373,7 @@ def _row(evidence: SensorEvidence) -> str:
         for text, mark in (
             (_number(evidence.actual, size) + arrow, outside),
             (_number(evidence.expected, size), False),
-            (f"{_number(evidence.low, size)} to {_number(evidence.high, size)}", False),
+            (_band_words(evidence), False),
         )
     )
     bar = f'<svg aria-hidden="true"><rect width="{share:.1%}" height="100%"/></svg>'
