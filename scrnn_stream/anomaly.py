@@ -1,0 +1,354 @@
+"""SCRNNDetector: an online anomaly detector that learns a machine's normal behaviour, with River's interface."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from river import base
+
+from scrnn_stream import evidence as ev
+from scrnn_stream.calibration import TailCalibration, to_score
+from scrnn_stream.evidence import Evidence, Measurement
+from scrnn_stream.features import Columns, Scale, as_reading
+from scrnn_stream.network import SCRNN
+
+Array = NDArray[np.float64]
+
+GRACE_PERIOD = 100  # records before calibration begins: means and covariances must settle first
+PROTECTION_P = 1e-4  # a record less probable than this is not learned from, whatever the budget
+
+
+class Cause(NamedTuple):
+    """What one sensor contributes to a score.
+
+    The shares of all sensors add to 1. `expected`, `low` and `high` are in the sensor's unit: what the other sensors and its own past lead to
+    expect of its recent average, and the band that holds about 99.7% of calm readings; NaN while unknown.
+    """
+
+    share: float
+    actual: float
+    expected: float
+    low: float
+    high: float
+    channel: Literal["fast", "slow", "none"]
+
+
+class Assessment(NamedTuple):
+    """All that the detector says of one record before learning it."""
+
+    score: float
+    p: float
+    p_channels: Array
+    x: Array
+    time: float | None
+    dt: float
+    measured: Measurement
+
+
+class SCRNNDetector(base.AnomalyDetector):
+    """Learns how a machine behaves and scores each record by how far it departs, from the first record on.
+
+    A Structurally Constrained Recurrent Network[^1] predicts each record from the ones before it. Two kinds of evidence are
+    measured: *fast*, the prediction error with its bias and its spread, and *slow*, the averages of the sensors, which a network
+    that keeps learning cannot forget. Each is turned into a tail probability by the stream's own calm past (rank, then a
+    generalised Pareto tail), and the least of the six, with the price of looking six times paid, gives the score: d / (3 + d) where d is
+    -log10 p, so 0.5 means one calm record in a thousand, on every stream.
+
+    Records less probable than 1e-4 are not learned from: the state moves on, the weights and the picture of calm hold, so a lasting fault
+    stays visible. After `accept_after` such records in a row the new state is adopted and learned from scratch.
+
+    Until it is calibrated, after some 300 records, `state` is "learning" and the score is 0.
+
+    Parameters
+    ----------
+    n_hidden
+        Fast hidden units of the network.
+    n_context
+        Slow context units of the network.
+    memory
+        Shortest and longest time constant of the context units, in records.
+    truncation_length
+        Records that the error travels back through the hidden units.
+    lr
+        Learning rate of the network.
+    grace_period
+        Records before the calibration of tails begins.
+    accept_after
+        Improbable records in a row after which a lasting new state is adopted as normal.
+    time_key
+        Name of a feature that holds the record's time: a datetime, or seconds as a number. Without it every record is one step.
+    seed
+        For the network's starting weights.
+
+    Examples
+    --------
+    A sensor follows a wave; at record 900 it jumps, for a while.
+
+    >>> import math
+    >>> from scrnn_stream import SCRNNDetector
+    >>> detector = SCRNNDetector(seed=1)
+    >>> scores = []
+    >>> for t in range(1000):
+    ...     x = {"flow": math.sin(t / 8) + 0.1 * math.sin(t * t), "pressure": math.cos(t / 8) + 0.1 * math.cos(3 * t * t)}
+    ...     if t >= 900:
+    ...         x["pressure"] += 2.0
+    ...     scores.append(detector.score_one(x))
+    ...     if t == 903:
+    ...         causes = detector.explain_one(x)
+    ...     detector.learn_one(x)
+    >>> max(scores[400:900]) < 0.6 < scores[903]
+    True
+    >>> max(causes, key=lambda sensor: causes[sensor].share)
+    'pressure'
+
+    References
+    ----------
+    [^1]: Mikolov et al., Learning Longer Memory in Recurrent Neural Networks, 2014, arXiv:1412.7753.
+    """
+
+    def __init__(
+        self,
+        n_hidden: int = 32,
+        n_context: int = 16,
+        memory: tuple[float, float] = (2, 1000),
+        truncation_length: int = 20,
+        lr: float = 0.003,
+        grace_period: int = GRACE_PERIOD,
+        accept_after: int = 500,
+        time_key: str | None = None,
+        seed: int | None = None,
+    ) -> None:
+        for name, value in (("grace_period", grace_period), ("accept_after", accept_after)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        self.n_hidden = n_hidden
+        self.n_context = n_context
+        self.memory = memory
+        self.truncation_length = truncation_length
+        self.lr = lr
+        self.grace_period = grace_period
+        self.accept_after = accept_after
+        self.time_key = time_key
+        self.seed = seed
+        self._new_network(1)  # refuses bad sizes at once
+        self._columns = Columns()
+        self._network: SCRNN | None = None
+        self._scale = Scale.of_size(0)
+        self._evidence = Evidence(0)
+        self._previous: Array = np.zeros(0)  # the last known scaled readings: the network's input
+        self._time: float | None = None
+        self._interval = 0.0  # usual seconds between records
+        self._queue: list[tuple[Measurement, Array]] = []
+        self._n_improbable = 0
+        self.n_regimes = 0
+        self._calibrate_anew()
+
+    # -- River's interface --------------------------------------------------------------------------------------------
+
+    def score_one(self, x: dict[str, Any]) -> float:
+        """Anomaly score of a record, in [0, 1); 0 while learning. Changes nothing."""
+        return self.assess_one(x).score
+
+    def learn_one(self, x: dict[str, Any]) -> None:
+        """Take a record in: time moves, and what is calm is learned."""
+        self.learn_assessed(self.assess_one(x), x)
+
+    def explain_one(self, x: dict[str, Any]) -> dict[str, Cause]:
+        """What each sensor contributes to the score of a record. Changes nothing."""
+        return self.explain_assessed(self.assess_one(x))
+
+    @property
+    def state(self) -> Literal["learning", "ready"]:
+        return "ready" if self.n_records_to_ready == 0 else "learning"
+
+    @property
+    def n_records_to_ready(self) -> int:
+        """Records that are still needed before scores mean something."""
+        n_grace = max(0, self.grace_period - self._evidence.n_records)
+        n_queued = ev.N_QUEUED - len(self._queue) if n_grace == 0 else ev.N_QUEUED
+        n_missing = self._tails[0].n_missing
+        return n_missing + n_grace + n_queued if n_missing else 0
+
+    @property
+    def in_episode(self) -> bool:
+        """True while the model is protected: the last record was too improbable to learn from."""
+        return self._n_improbable > 0
+
+    @property
+    def sensors(self) -> list[str]:
+        """Names of the sensors, in column order."""
+        return list(self._columns.names)
+
+    # -- record -> score ----------------------------------------------------------------------------------------------
+
+    def assess_one(self, x: Mapping[str, Any]) -> Assessment:
+        """All that `score_one` and `explain_one` tell of a record, as a pure function of the state and the record.
+
+        Sensors that were never learned are not judged.
+        """
+        time = _as_seconds(x.get(self.time_key)) if self.time_key is not None else None
+        values = self._columns.vector(x)
+        step = self._step(time)
+        measured = self._evidence.measure(values, values - self._forecast(step), step)
+        p_channels = np.array([tail.probability(s) for tail, s in zip(self._tails, measured.statistics, strict=True)])
+        n_looks = sum(tail.n_missing == 0 for tail in self._tails)  # the price of looking more than once
+        p = min(1.0, n_looks * float(p_channels.min())) if n_looks else 1.0
+        return Assessment(to_score(p), p, p_channels, values, time, step, measured)
+
+    def explain_assessed(self, assessed: Assessment) -> dict[str, Cause]:
+        """The causes of an assessment that has not been learned yet."""
+        channel = int(np.argmin(assessed.p_channels)) if assessed.p < 1 else ev.LEVEL
+        blame, expected, deviation = self._evidence.contributions(assessed.measured, channel)
+        total = float(blame.sum())
+        share = blame / total if total > 0 else np.full(len(blame), 1 / max(1, len(blame)))
+        known = self._evidence.known
+        kind: Literal["fast", "slow"] = "fast" if channel in ev.FAST else "slow"
+        causes = {}
+        for j, sensor in enumerate(self._columns.names):
+            center, reach = (expected[j], 3 * deviation[j]) if known[j] else (math.nan, math.nan)
+            causes[sensor] = Cause(
+                float(share[j]), float(assessed.x[j]), float(center), float(center - reach), float(center + reach),
+                kind if known[j] else "none",
+            )  # fmt: skip
+        return causes
+
+    def _forecast(self, step: float) -> Array:
+        if self._network is None or self._scale.n.max(initial=0.0) < 2:
+            return np.full(len(self._columns), np.nan)
+        return self._scale.invert(self._network.predict(self._previous, step).astype(np.float64))
+
+    def _step(self, time: float | None) -> float:
+        """Time since the last record in usual intervals; 1 for all that is not a gap."""
+        if time is None or self._time is None or self._interval <= 0:
+            return 1.0
+        ratio = (time - self._time) / self._interval
+        return min(ratio, 1e6) if ratio > 1.5 else 1.0
+
+    # -- learning -----------------------------------------------------------------------------------------------------
+
+    def learn_assessed(self, assessed: Assessment, x: Mapping[str, Any]) -> None:
+        """Learn the record `x` just assessed: the second half of `learn_one`, for callers that need both halves."""
+        if self._columns.add(name for name, value in x.items() if name != self.time_key and _may_be_sensor(value)):
+            self._grow()
+            assessed = self.assess_one(x)
+        calm = assessed.p >= PROTECTION_P
+        self._move_time(assessed, learn=calm)
+        if calm:
+            self._n_improbable = 0
+            self._queue.append((assessed.measured, assessed.p_channels))
+            n_held = ev.N_QUEUED if self._evidence.n_records >= self.grace_period else 0
+            while len(self._queue) > n_held:
+                self._learn_oldest()
+        else:
+            self._queue.clear()  # what led up to an episode is suspect
+            self._n_improbable += 1
+            if self._n_improbable >= self.accept_after:
+                self._accept()
+
+    def _move_time(self, assessed: Assessment, learn: bool) -> None:
+        z = self._scale.apply(assessed.x)
+        if self._network is not None:
+            self._network.learn(self._previous, z, assessed.dt)
+        elif self._network is not None:
+            self._network.advance(self._previous, assessed.dt)
+        if learn:
+            self._scale.learn(assessed.x)
+        self._previous = np.where(np.isfinite(z), z, self._previous)
+        self._evidence.advance(assessed.x, assessed.measured)
+        if assessed.time is not None and (self._time is None or assessed.time > self._time):
+            if self._time is not None:
+                gap = assessed.time - self._time
+                limit = 3 * self._interval if self._interval > 0 else gap
+                self._interval += (min(gap, limit) - self._interval) * (0.02 if self._interval > 0 else 1.0)
+            self._time = assessed.time
+
+    def _learn_oldest(self) -> None:
+        measured, p = self._queue.pop(0)
+        if self._evidence.n_records >= self.grace_period and measured.used.any():
+            for tail, statistic, after in zip(self._tails, measured.statistics, ev.SETTLED_AFTER, strict=True):
+                if self._evidence.n_records >= after:
+                    tail.learn(float(statistic))
+        self._evidence.learn(measured, np.minimum(1.0, p[: ev.N_DISTANCES] / ev.UNLIKELY))
+
+    def _accept(self) -> None:
+        """Adopt a lasting new state: the picture of calm is learned anew, the network keeps its weights."""
+        self._n_improbable = 0
+        self.n_regimes += 1
+        self._scale = Scale.of_size(len(self._columns))
+        self._evidence.forget()
+        self._calibrate_anew()
+
+    def _calibrate_anew(self) -> None:
+        self._tails = [TailCalibration(gap=max(10, round(3 * half_life))) for half_life in ev.HALF_LIVES]
+
+    def _grow(self) -> None:
+        n = len(self._columns)
+        if self._network is None:
+            self._network = self._new_network(n)
+        else:
+            self._network.grow(n, n)
+        self._scale = self._scale.grow(n)
+        self._evidence.grow(n)
+        self._previous = np.concatenate([self._previous, np.full(n - len(self._previous), np.nan)])
+        self._queue.clear()  # measured before the new sensors were
+
+    def _new_network(self, n_sensors: int) -> SCRNN:
+        return SCRNN(
+            n_sensors,
+            n_sensors,
+            n_hidden=self.n_hidden,
+            n_context=self.n_context,
+            memory=self.memory,
+            truncation_length=self.truncation_length,
+            lr=self.lr,
+            seed=self.seed,
+        )
+
+    # -- state --------------------------------------------------------------------------------------------------------
+
+    def to_state(self) -> dict[str, Any]:
+        """Everything learned, as plain data (numbers, text, lists and arrays); the parameters are not part of it."""
+        return {
+            "sensors": list(self._columns.names),
+            "network": self._network.to_state() if self._network is not None else None,
+            "scale": [column.copy() for column in self._scale],
+            "evidence": self._evidence.to_state(),
+            "previous": self._previous.copy(),
+            "time": self._time,
+            "interval": self._interval,
+            "queue": [[*(np.array(part) for part in measured), p.copy()] for measured, p in self._queue],
+            "n_improbable": self._n_improbable,
+            "n_regimes": self.n_regimes,
+            "tails": [tail.to_state() for tail in self._tails],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Become the detector whose `to_state` this is; the next scores are bit-identical to its own."""
+        self._columns = Columns()
+        for name in state["sensors"]:
+            self._columns.add([name])
+        self._network = SCRNN.from_state(state["network"]) if state["network"] is not None else None
+        self._scale = Scale(*(np.array(column) for column in state["scale"]))
+        self._evidence = Evidence.from_state(state["evidence"])
+        self._previous = np.array(state["previous"])
+        self._time, self._interval = state["time"], state["interval"]
+        self._queue = [(Measurement(*map(np.array, parts[:-1])), np.array(parts[-1])) for parts in state["queue"]]
+        self._n_improbable, self.n_regimes = state["n_improbable"], state["n_regimes"]
+        self._tails = [TailCalibration.from_state(tail) for tail in state["tails"]]
+
+
+def _may_be_sensor(value: Any) -> bool:
+    return not isinstance(value, (str, bytes, dt.date))
+
+
+def _as_seconds(value: Any) -> float | None:
+    """Seconds of a datetime (naive means UTC) or of a number; None for everything else."""
+    if isinstance(value, dt.datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=dt.UTC)).timestamp()
+    number = as_reading(value)
+    return number if math.isfinite(number) else None
