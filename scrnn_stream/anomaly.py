@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from river import base
 
 from scrnn_stream import evidence as ev
-from scrnn_stream.calibration import TailCalibration, to_score
+from scrnn_stream.calibration import TailCalibration, cluster_probability, to_score
 from scrnn_stream.evidence import Evidence, Measurement
 from scrnn_stream.features import Columns, Scale, as_reading
 from scrnn_stream.network import SCRNN
@@ -20,7 +20,7 @@ from scrnn_stream.network import SCRNN
 Array = NDArray[np.float64]
 
 GRACE_PERIOD = 100  # records before calibration begins: means and covariances must settle first
-PROTECTION_P = 1e-4  # a record less probable than this is not learned from, whatever the budget
+PROTECTION_P = 1e-5  # a record less probable than this is not learned from, whatever the budget
 
 
 class Cause(NamedTuple):
@@ -195,7 +195,8 @@ class SCRNNDetector(base.AnomalyDetector):
         values = self._columns.vector(x)
         step = self._step(time)
         measured = self._evidence.measure(values, values - self._forecast(step), step)
-        p_channels = np.array([tail.probability(s) for tail, s in zip(self._tails, measured.statistics, strict=True)])
+        p_values = np.array([tail.probability(s) for tail, s in zip(self._tails, measured.statistics, strict=True)])
+        p_channels = cluster_probability(p_values, ev.CLUSTER_LENGTHS)
         n_looks = sum(tail.n_missing == 0 for tail in self._tails)  # the price of looking more than once
         p = min(1.0, n_looks * float(p_channels.min())) if n_looks else 1.0
         return Assessment(to_score(p), p, p_channels, values, time, step, measured)

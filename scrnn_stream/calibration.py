@@ -25,9 +25,9 @@ N_NEEDED = 200  # values before a channel is calibrated
 REFIT_EVERY = 20  # values between two fits
 SPARE = 24  # ring places beyond MEMORY, so that the window of the last fit can be found again after a restart
 TAIL_QUANTILE = 0.9
-PRIOR_SHAPE = 0.05  # moderately heavy: between an exponential tail (0) and Student's t with 5 degrees of freedom (0.2)
-UNCERTAINTY = 0.3
-PRIOR_WEIGHT = 200.0  # clusters of excesses that weigh as much as the prior
+PRIOR_SHAPE = 0.1  # moderately heavy: between an exponential tail (0) and Student's t with 5 degrees of freedom (0.2)
+UNCERTAINTY = 0.2
+PRIOR_WEIGHT = 30  # clusters of excesses that weigh as much as the prior
 SMALLEST_P = 1e-300
 
 
@@ -129,6 +129,19 @@ class TailCalibration:
         if calibration._n_fitted:
             calibration._fit()
         return calibration
+
+
+def cluster_probability(p: Array, cluster_length: Array) -> Array:
+    """Probability that a *cluster* of values this improbable begins at a record.
+
+    An average that is far out stays there for about its time constant, so that many records share one event: the
+    extremal index[^1] is 1 / cluster_length. The whole division applies from p = 0.01 down; there are no clusters in the bulk.
+
+    [^1]: Leadbetter, Extremes and local dependence in stationary sequences, 1983.
+    """
+    in_tail = np.minimum(1.0, -np.log10(np.maximum(p, SMALLEST_P)) / 2)
+    result: Array = p / cluster_length**in_tail
+    return result
 
 
 def to_score(p: float) -> float:

@@ -33,6 +33,7 @@ FAST = (ERROR, BIAS, SPREAD)
 
 HALF_LIFE = 5.0  # samples
 HALF_LIVES = np.array([0.0, HALF_LIFE, HALF_LIFE, HALF_LIFE, 2.0, 100.0])
+CLUSTER_LENGTHS = 1 + HALF_LIVES / np.log(2)  # samples: an average far out stays there for its time constant
 SETTLED_AFTER = 10 * HALF_LIVES  # records learned before a channel is calibrated
 N_QUEUED = 20  # records between the measurement of a value and its learning
 N_SENSOR_KNOWN = 50  # readings before a sensor's mean and covariance are used
