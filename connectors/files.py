@@ -114,8 +114,9 @@ class FileSource:
         self._rows.skip(offset - self._next_row)
         self._next_row = offset
 
-    def commit(self, offsets: dict[Partition, int]) -> None:
-        """Nothing: a file keeps no offsets."""
+    def commit(self, offsets: dict[Partition, int]) -> bool:
+        """Nothing to do: a file keeps no offsets."""
+        return True
 
     def _open(self, partition: Partition) -> None:
         path = _path(partition.topic, self.paths)

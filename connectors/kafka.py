@@ -156,19 +156,22 @@ class KafkaSource:
             return
         self._next[part] = offset
 
-    def commit(self, offsets: dict[Partition, int]) -> None:
-        """Store the offsets of the partitions still owned; a commit lost to a rebalance is logged, not raised."""
+    def commit(self, offsets: dict[Partition, int]) -> bool:
+        """Store the offsets of the partitions still owned; a commit lost to a rebalance is logged and answered False."""
         parts = {TopicPartition(*partition): OffsetAndMetadata(offset) for partition, offset in offsets.items()}
         parts = {part: offset for part, offset in parts.items() if part in self._owned}
         if not parts:
-            return
+            return False
         with explained("commit offsets"):
             try:
                 self._consumer.commit(parts)
             except _COMMIT_REFUSED as error:
                 logger.warning("commit refused, its records will come again: %s", error)
+                return False
             except kafka_errors.RetriableError as error:
                 logger.warning("commit failed, the next one will cover it: %s", error)
+                return False
+        return True
 
     def _options(self) -> dict[str, Any]:
         options = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -150,15 +150,15 @@ class SCRNNDetector(base.AnomalyDetector):
 
     # -- River's interface --------------------------------------------------------------------------------------------
 
-    def score_one(self, x: dict[str, Any]) -> float:
+    def score_one(self, x: dict[Hashable, Any]) -> float:
         """Anomaly score of a record, in [0, 1); 0 while learning. Changes nothing."""
         return self.assess_one(x).score
 
-    def learn_one(self, x: dict[str, Any]) -> None:
+    def learn_one(self, x: dict[Hashable, Any]) -> None:
         """Take a record in: time moves, and what is calm is learned."""
         self.learn_assessed(self.assess_one(x), x)
 
-    def explain_one(self, x: dict[str, Any]) -> dict[str, Cause]:
+    def explain_one(self, x: dict[Hashable, Any]) -> dict[str, Cause]:
         """What each sensor contributes to the score of a record. Changes nothing."""
         return self.explain_assessed(self.assess_one(x))
 
@@ -186,7 +186,7 @@ class SCRNNDetector(base.AnomalyDetector):
 
     # -- record -> score ----------------------------------------------------------------------------------------------
 
-    def assess_one(self, x: Mapping[str, Any]) -> Assessment:
+    def assess_one(self, x: Mapping[Any, Any]) -> Assessment:
         """All that `score_one` and `explain_one` tell of a record, as a pure function of the state and the record.
 
         Sensors that were never learned are not judged.
@@ -200,6 +200,12 @@ class SCRNNDetector(base.AnomalyDetector):
         n_looks = sum(tail.n_missing == 0 for tail in self._tails)  # the price of looking more than once
         p = min(1.0, n_looks * float(p_channels.min())) if n_looks else 1.0
         return Assessment(to_score(p), p, p_channels, values, time, step, measured)
+
+    def expected(self, assessed: Assessment) -> tuple[Array, Array]:
+        """What the other sensors and its own past lead to expect of each sensor, and the standard deviation, (D,) each."""
+        _, expected, deviation = self._evidence.contributions(assessed.measured, ev.LEVEL)
+        known = self._evidence.known
+        return np.where(known, expected, np.nan), np.where(known, deviation, np.nan)
 
     def explain_assessed(self, assessed: Assessment) -> dict[str, Cause]:
         """The causes of an assessment that has not been learned yet."""
@@ -232,7 +238,7 @@ class SCRNNDetector(base.AnomalyDetector):
 
     # -- learning -----------------------------------------------------------------------------------------------------
 
-    def learn_assessed(self, assessed: Assessment, x: Mapping[str, Any]) -> None:
+    def learn_assessed(self, assessed: Assessment, x: Mapping[Any, Any]) -> None:
         """Learn the record `x` just assessed: the second half of `learn_one`, for callers that need both halves."""
         if self._columns.add(name for name, value in x.items() if name != self.time_key and _may_be_sensor(value)):
             self._grow()

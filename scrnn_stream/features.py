@@ -35,7 +35,7 @@ class Columns:
             self.names.append(name)
         return bool(new)
 
-    def vector(self, x: Mapping[str, Any]) -> Array:
+    def vector(self, x: Mapping[Any, Any]) -> Array:
         """The readings in column order; NaN where a reading is missing, infinite, not a number or of an unknown name."""
         values = np.full(len(self.names), np.nan)
         for name, reading in x.items():

@@ -23,8 +23,8 @@ class Source(Protocol):
         """Deliver ``partition`` from ``offset`` on; the answer to an assignment."""
         ...
 
-    def commit(self, offsets: dict[Partition, int]) -> None:
-        """Everything before these offsets is done: its alerts are out."""
+    def commit(self, offsets: dict[Partition, int]) -> bool:
+        """Everything before these offsets is done: its alerts are out. False if that could not be stored."""
         ...
 
 

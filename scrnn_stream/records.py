@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Partition(NamedTuple):
@@ -24,6 +24,22 @@ class Position(NamedTuple):
         return f"{self.partition.topic}/{self.partition.number}@{self.offset}"
 
 
+class Moment(NamedTuple):
+    """A place in time and in a log; the time is in Unix seconds, None where the data has none."""
+
+    time: float | None
+    position: Position
+
+    def to_state(self) -> list[Any]:
+        (topic, number), offset = self.position
+        return [self.time, topic, number, offset]
+
+    @classmethod
+    def from_state(cls, state: list[Any]) -> Moment:
+        time, topic, number, offset = state
+        return cls(time, Position(Partition(topic, number), offset))
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """The readings of one machine at one time.
@@ -37,7 +53,7 @@ class Record:
     time
         Event time in Unix seconds, or None where the data has no time: the model then takes one step for each record.
     values
-        Sensor name to reading; NaN or absent means missing. An infinite reading is missing too.
+        Sensor name to reading; NaN, infinite or absent means missing.
     received
         The broker's own timestamp in Unix seconds, None where there is no broker.
     """
@@ -47,6 +63,10 @@ class Record:
     time: float | None
     values: Mapping[str, float]
     received: float | None = None
+
+    @property
+    def moment(self) -> Moment:
+        return Moment(self.time, self.position)
 
 
 @dataclass(frozen=True, slots=True)

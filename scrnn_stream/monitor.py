@@ -1,0 +1,346 @@
+"""One machine under watch: its model, its policy, its open episodes, and the alerts that come of them."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import deque
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from scrnn_stream.alert import Alert, Kind, SensorEvidence, Severity
+from scrnn_stream.anomaly import Assessment, Cause, SCRNNDetector
+from scrnn_stream.calibration import to_score
+from scrnn_stream.continuity import Continuity
+from scrnn_stream.episodes import ON_DELAY, SEVERE_P, AlertPolicy
+from scrnn_stream.records import Moment, Position, Record
+
+Array = NDArray[np.float64]
+
+TIME_KEY = "timestamp"  # never the name of a sensor
+N_TRAIL = 150  # records kept to draw the way into an alert
+N_DRAWN = 3  # sensors whose trail an alert carries
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a user sets; the same for every machine.
+
+    Parameters
+    ----------
+    alerts_per_day
+        Budget of `anomaly` alerts for each machine while nothing is wrong with it.
+    accept_after
+        Improbable records in a row after which a lasting new state becomes the new normal.
+    seed
+        For the starting weights of the networks.
+    """
+
+    alerts_per_day: float = 1.0
+    accept_after: int = 500
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.alerts_per_day) and self.alerts_per_day > 0):
+            raise ValueError(f"alerts_per_day must be a number above 0, got {self.alerts_per_day}")
+        if self.accept_after < 1:
+            raise ValueError(f"accept_after must be at least 1, got {self.accept_after}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}")
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        return tuple(f.name for f in fields(cls))
+
+
+class Verdict(NamedTuple):
+    """What came of one record: its score (NaN while learning), whether an episode is open, and the alerts raised."""
+
+    score: float
+    is_open: bool
+    alerts: list[Alert]
+
+
+@dataclass
+class Episode:
+    """An open episode, as it was when its alert fired."""
+
+    alert: Alert
+    least_p: float = 1.0
+    causes: dict[str, Cause] = field(default_factory=dict)
+
+
+class Monitor:
+    """Watches one machine.
+
+    Parameters
+    ----------
+    machine
+        Its name.
+    settings
+        What the user set.
+    """
+
+    def __init__(self, machine: str, settings: Settings) -> None:
+        self.machine = machine
+        self.settings = settings
+        self.detector = SCRNNDetector(accept_after=settings.accept_after, time_key=TIME_KEY, seed=settings.seed)
+        self.policy = AlertPolicy(settings.alerts_per_day)
+        self.continuity = Continuity()
+        self.episodes: dict[Kind, Episode] = {}
+        self.last: Record | None = None
+        self.heard_at = math.inf  # stream time when the last record came; set by who knows the stream
+        self._recent: deque[Moment] = deque(maxlen=ON_DELAY)
+        self._trail: deque[tuple[float, Array, Array, Array]] = deque(maxlen=N_TRAIL)
+
+    # -- record -> alerts ---------------------------------------------------------------------------------------------
+
+    def process(self, record: Record) -> Verdict:
+        """Score the record, learn it, and say what that changes."""
+        now = record.moment
+        alerts = self._silence_ended(record)
+        x: dict[str, Any] = {**record.values, TIME_KEY: record.time}
+        assessed = self.detector.assess_one(x)
+        self._recent.append(now)
+        self._remember(assessed, record.time)
+        alerts += self._judge_anomaly(assessed, now)
+        n_regimes = self.detector.n_regimes
+        self.detector.learn_assessed(assessed, x)
+        if self.detector.n_regimes > n_regimes:
+            alerts += self._regime_changed(now)
+        alerts += self._judge_continuity(record, now)
+        self.last = record
+        learning = self.detector.state == "learning"
+        return Verdict(math.nan if learning else assessed.score, bool(self.episodes), alerts)
+
+    def check_silence(self, stream_time: float) -> list[Alert]:
+        """The machine's own silence, when the stream has gone on to `stream_time` without it."""
+        if self.last is None or "silent" in self.episodes:
+            return []
+        return self._judge_silence(stream_time - self.heard_at, stream_time)
+
+    @property
+    def silence_limit(self) -> float:
+        """Seconds of stream time after which the machine counts as silent; infinite until its own past is known."""
+        return self.continuity.silence_limit
+
+    # -- kinds --------------------------------------------------------------------------------------------------------
+
+    def _judge_anomaly(self, assessed: Assessment, now: Moment) -> list[Alert]:
+        was_open = self.policy.is_open
+        self.policy.update(assessed.p, now.time)
+        episode = self.episodes.get("anomaly")
+        if episode is not None and assessed.p < episode.least_p:
+            episode.least_p, episode.causes = assessed.p, self.detector.explain_assessed(assessed)
+        if self.policy.is_open and not was_open:
+            causes = self.detector.explain_assessed(assessed)
+            message = f"{self.machine}: {_in_words(causes)}"
+            alert = self._open("anomaly", self._recent[0], now.time, message, assessed.p, causes)
+            self.episodes["anomaly"].least_p, self.episodes["anomaly"].causes = assessed.p, causes
+            return [alert]
+        if was_open and not self.policy.is_open:
+            return self._close("anomaly", now)
+        return []
+
+    def _regime_changed(self, now: Moment) -> list[Alert]:
+        """The detector has adopted a lasting new state: the episode ends, the change is told."""
+        episode = self.episodes.get("anomaly")
+        causes = episode.causes if episode is not None else {}
+        n = self.settings.accept_after
+        message = f"{self.machine}: the new state has lasted for {n} records and is now taken as normal"
+        self.policy.is_open = False
+        alert = self._open("regime_changed", now, now.time, message, causes=causes)
+        return [*self._close("anomaly", now), alert, *self._close("regime_changed", now)]
+
+    def _judge_continuity(self, record: Record, now: Moment) -> list[Alert]:
+        previous = self.last.time if self.last is not None else None
+        gap = record.time - previous if record.time is not None and previous is not None else None
+        self.continuity.update(record.values, now, gap)
+        return [
+            *self._follow("stuck", self.continuity.stuck, now, "has repeated one reading"),
+            *self._follow("silent", self.continuity.silent, now, "has sent no reading"),
+        ]
+
+    def _follow(self, kind: Kind, sensors: list[str], now: Moment, what: str) -> list[Alert]:
+        if kind in self.episodes:
+            return [] if sensors else self._close(kind, now)
+        if not sensors:
+            return []
+        runs = {s: getattr(self.continuity.sensors[s], "equal" if kind == "stuck" else "missing") for s in sensors}
+        first, run = max(runs.items(), key=lambda item: item[1].length)
+        message = f"{self.machine}: {first} {what} for {run.length:.0f} records"
+        message += f"; never before for more than {run.longest:.0f}"
+        causes = {sensor: self._cause_now(sensor, 1 / len(sensors)) for sensor in sensors}
+        return [self._open(kind, run.since or now, now.time, message, causes=causes)]
+
+    def _judge_silence(self, quiet: float, raised: float) -> list[Alert]:
+        if self.last is None or quiet <= self.silence_limit:
+            return []
+        message = f"{self.machine}: no data for {_span(quiet)}; usually every {_span(self.continuity.interval)}"
+        return [self._open("silent", self.last.moment, raised, message)]
+
+    def _silence_ended(self, record: Record) -> list[Alert]:
+        """The first record after a silence: raise the alert if nothing else did, and resolve it."""
+        if self.last is None or self.last.time is None or record.time is None:
+            return []
+        alerts = [] if "silent" in self.episodes else self._judge_silence(record.time - self.last.time, record.time)
+        if "silent" in self.episodes and not self.continuity.silent:
+            alerts += self._close("silent", record.moment)
+        return alerts
+
+    # -- alerts -------------------------------------------------------------------------------------------------------
+
+    def _open(
+        self,
+        kind: Kind,
+        begin: Moment,
+        raised: float | None,
+        message: str,
+        p: float = 1.0,
+        causes: dict[str, Cause] | None = None,
+    ) -> Alert:
+        severity: Severity = "critical" if p < SEVERE_P else "warning"
+        alert = Alert(
+            id=_alert_id(self.machine, kind, begin.position),
+            machine=self.machine,
+            kind=kind,
+            state="firing",
+            severity=severity,
+            begin=begin.time,
+            raised=raised,
+            position=begin.position,
+            score=to_score(p),
+            p_value=p,
+            budget_used=self.policy.budget_used if kind == "anomaly" else None,
+            message=message,
+            sensors=self._evidence(causes or {}),
+        )
+        self.episodes[kind] = Episode(alert)
+        return alert
+
+    def _close(self, kind: Kind, now: Moment) -> list[Alert]:
+        episode = self.episodes.pop(kind, None)
+        if episode is None:
+            return []
+        alert = episode.alert
+        p = min(alert.p_value, episode.least_p) if kind == "anomaly" else alert.p_value
+        changes: dict[str, Any] = {"state": "resolved", "end": now.time}
+        if kind == "anomaly":
+            changes |= {
+                "severity": "critical" if p < SEVERE_P else alert.severity,
+                "p_value": p,
+                "score": to_score(p),
+                "budget_used": self.policy.budget_used,
+                "sensors": self._evidence(episode.causes),
+            }
+        return [msgspec.structs.replace(alert, **changes)]
+
+    # -- evidence -----------------------------------------------------------------------------------------------------
+
+    def _remember(self, assessed: Assessment, time: float | None) -> None:
+        expected, deviation = self.detector.expected(assessed)
+        self._trail.append((math.nan if time is None else time, assessed.x, expected, deviation))
+
+    def _cause_now(self, sensor: str, share: float) -> Cause:
+        column = self.detector.sensors.index(sensor)
+        _, x, expected, deviation = self._trail[-1]
+        if column >= len(x):
+            return Cause(share, math.nan, math.nan, math.nan, math.nan, "none")
+        center, reach = float(expected[column]), 3 * float(deviation[column])
+        return Cause(share, float(x[column]), center, center - reach, center + reach, "none")
+
+    def _evidence(self, causes: dict[str, Cause]) -> tuple[SensorEvidence, ...]:
+        ranked = sorted(causes.items(), key=lambda item: (-item[1].share, item[0]))
+        evidence = [SensorEvidence(sensor=sensor, **cause._asdict()) for sensor, cause in ranked]
+        drawn = [msgspec.structs.replace(e, **self._trail_of(e.sensor)) for e in evidence[:N_DRAWN]]
+        return (*drawn, *evidence[N_DRAWN:])
+
+    def _trail_of(self, sensor: str) -> dict[str, tuple[float, ...]]:
+        column = self.detector.sensors.index(sensor)
+        points = [entry for entry in self._trail if column < len(entry[1])]
+        times = [point[0] for point in points]
+        actual = [float(point[1][column]) for point in points]
+        expected = [float(point[2][column]) for point in points]
+        reach = [3 * float(point[3][column]) for point in points]
+        return {
+            "trail_time": tuple(times),
+            "trail_actual": tuple(actual),
+            "trail_expected": tuple(expected),
+            "trail_low": tuple(e - r for e, r in zip(expected, reach, strict=True)),
+            "trail_high": tuple(e + r for e, r in zip(expected, reach, strict=True)),
+        }
+
+    # -- state --------------------------------------------------------------------------------------------------------
+
+    def to_state(self) -> dict[str, Any]:
+        """All that the monitor knows, as plain data."""
+        last = self.last
+        return {
+            "machine": self.machine,
+            "detector": self.detector.to_state(),
+            "policy": self.policy.to_state(),
+            "continuity": self.continuity.to_state(),
+            "episodes": {
+                kind: [
+                    msgspec.to_builtins(episode.alert),
+                    episode.least_p,
+                    {s: list(c) for s, c in episode.causes.items()},
+                ]
+                for kind, episode in self.episodes.items()
+            },
+            "last": None if last is None else [last.moment.to_state(), dict(last.values)],
+            "heard_at": self.heard_at,
+            "recent": [moment.to_state() for moment in self._recent],
+            "trail": [[time, *(array.copy() for array in arrays)] for time, *arrays in self._trail],
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], settings: Settings) -> Monitor:
+        """The monitor whose `to_state` this is, under the settings of today."""
+        monitor = cls(state["machine"], settings)
+        monitor.detector.restore(state["detector"])
+        monitor.policy = AlertPolicy(**state["policy"] | {"alerts_per_day": settings.alerts_per_day})
+        monitor.continuity = Continuity.from_state(state["continuity"])
+        for kind, (alert, least_p, causes) in state["episodes"].items():
+            monitor.episodes[kind] = Episode(
+                msgspec.convert(alert, Alert), least_p, {s: Cause(*c) for s, c in causes.items()}
+            )
+        if state["last"] is not None:
+            (time, position), values = Moment.from_state(state["last"][0]), state["last"][1]
+            monitor.last = Record(position, monitor.machine, time, values)
+        monitor.heard_at = state["heard_at"]
+        monitor._recent.extend(Moment.from_state(moment) for moment in state["recent"])
+        monitor._trail.extend((time, x, expected, deviation) for time, x, expected, deviation in state["trail"])
+        return monitor
+
+
+def _alert_id(machine: str, kind: str, position: Position) -> str:
+    """Derived from content: the same episode has the same id in every run."""
+    content = "\0".join((machine, kind, position.partition.topic, str(position.partition.number), str(position.offset)))
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _in_words(causes: dict[str, Cause]) -> str:
+    """The leading sensor in a sentence a person can check."""
+    if not causes:
+        return "departs from its normal behaviour"
+    sensor, cause = max(causes.items(), key=lambda item: item[1].share)
+    share = f"{100 * cause.share:.0f}% of the evidence"
+    if math.isnan(cause.actual):
+        return f"{sensor} is missing ({share})"
+    if math.isnan(cause.low):
+        return f"{sensor} {cause.actual:.4g} ({share})"
+    return f"{sensor} {cause.actual:.4g} where {cause.low:.4g} to {cause.high:.4g} is normal ({share})"
+
+
+def _span(seconds: float) -> str:
+    """A duration for people: the two leading units."""
+    for unit, size, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if seconds >= size:
+            rest = int(seconds % size // part)
+            return f"{int(seconds // size)} {unit} {rest} {smaller}" if rest else f"{int(seconds // size)} {unit}"
+    return f"{seconds:.3g} s"

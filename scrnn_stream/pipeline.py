@@ -1,0 +1,169 @@
+"""Records in, alerts out: the one path that replay, service, demo and tests share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from scrnn_stream.alert import Alert
+from scrnn_stream.monitor import Monitor, Settings, Verdict
+from scrnn_stream.records import Partition, Record, Rejected
+
+MAX_FUTURE_S = 3600.0  # a record may be this far ahead of the broker's clock
+MAX_LEAP_S = 366 * 86400.0  # where there is no broker, time may leap this far ahead of the stream
+
+Observer = Callable[[Record | Rejected, Verdict], None]
+
+
+class Outcome(NamedTuple):
+    """What came of a batch, in log order."""
+
+    alerts: list[Alert]
+    rejected: list[Rejected]
+
+
+class Pipeline:
+    """One monitor for each machine, one stream time for each partition.
+
+    Everything is a function of the records and their order within a partition: the same records give the same alerts
+    at any batch size.
+
+    Parameters
+    ----------
+    settings
+        What the user set.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings()
+        self._streams: dict[Partition, _Stream] = {}
+
+    def process(self, messages: Iterable[Record | Rejected], observe: Observer | None = None) -> Outcome:
+        """Take messages in log order; `observe` is told of each one with its verdict."""
+        outcome = Outcome([], [])
+        for message in messages:
+            stream = self._stream(message.position.partition)
+            stream.next_offset = message.position.offset + 1
+            if isinstance(message, Record):
+                message, verdict = stream.process(message)
+            else:
+                verdict = Verdict(math.nan, False, [])
+            if isinstance(message, Rejected):
+                outcome.rejected.append(message)
+            outcome.alerts.extend(verdict.alerts)
+            if observe is not None:
+                observe(message, verdict)
+        return outcome
+
+    def check_idle(self, partition: Partition, idle_s: float) -> list[Alert]:
+        """Machines that fell silent with their whole partition, which has been idle for `idle_s` on the wall clock."""
+        stream = self._stream(partition)
+        return stream.check_silence(stream.time + idle_s)
+
+    @property
+    def n_machines(self) -> int:
+        return sum(len(stream.monitors) for stream in self._streams.values())
+
+    @property
+    def n_duplicates(self) -> int:
+        """Exact repetitions of a machine's last record, dropped."""
+        return sum(stream.n_duplicates for stream in self._streams.values())
+
+    def monitor(self, partition: Partition, machine: str) -> Monitor:
+        """The monitor of a machine that has sent records."""
+        return self._streams[partition].monitors[machine]
+
+    def drop(self, partition: Partition) -> None:
+        """Forget a partition that belongs to someone else now."""
+        self._streams.pop(partition, None)
+
+    def to_state(self, partition: Partition) -> dict[str, Any]:
+        """All that is known of a partition, as plain data."""
+        return self._stream(partition).to_state()
+
+    def restore(self, partition: Partition, state: dict[str, Any]) -> None:
+        self._streams[partition] = _Stream.from_state(state, self.settings)
+
+    def _stream(self, partition: Partition) -> _Stream:
+        if partition not in self._streams:
+            self._streams[partition] = _Stream(self.settings)
+        return self._streams[partition]
+
+
+class _Stream:
+    """A partition: its machines and its time, the largest event time accepted."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.monitors: dict[str, Monitor] = {}
+        self.time = -math.inf
+        self.next_offset = 0
+        self.n_duplicates = 0
+        self._next_check = math.inf  # stream time before which no machine can be silent
+
+    def process(self, record: Record) -> tuple[Record | Rejected, Verdict]:
+        monitor = self.monitors.get(record.machine)
+        last = monitor.last if monitor is not None else None
+        reason = self._refusal(record, last)
+        if reason is not None:
+            return Rejected(record.position, reason, _payload(record)), Verdict(math.nan, False, [])
+        if last is not None and last.time is not None and (last.time, last.values) == (record.time, record.values):
+            self.n_duplicates += 1
+            return record, Verdict(math.nan, bool(monitor and monitor.episodes), [])
+        if monitor is None:
+            monitor = self.monitors[record.machine] = Monitor(record.machine, self.settings)
+        verdict = monitor.process(record)
+        if record.time is None:
+            return record, verdict
+        self.time = max(self.time, record.time)
+        monitor.heard_at = self.time
+        self._next_check = min(self._next_check, self.time + monitor.silence_limit)
+        if self.time > self._next_check:
+            verdict.alerts.extend(self.check_silence(self.time))
+        return record, verdict
+
+    def check_silence(self, time: float) -> list[Alert]:
+        """Alerts of the machines that are silent when the stream stands at `time`."""
+        alerts: list[Alert] = []
+        self._next_check = math.inf
+        for monitor in self.monitors.values():
+            alerts += monitor.check_silence(time)
+            if "silent" not in monitor.episodes:
+                self._next_check = min(self._next_check, monitor.heard_at + monitor.silence_limit)
+        return alerts
+
+    def _refusal(self, record: Record, last: Record | None) -> str | None:
+        if record.time is None:
+            return None
+        if last is not None and last.time is not None and record.time < last.time:
+            return (
+                f"timestamp goes backwards: {last.time - record.time:g} s before the last record of {record.machine!r}"
+            )
+        if record.received is not None and record.time > record.received + MAX_FUTURE_S:
+            return f"timestamp lies {record.time - record.received:g} s in the future, more than {MAX_FUTURE_S:g}"
+        if record.received is None and record.time > self.time + MAX_LEAP_S > -math.inf:
+            return f"timestamp leaps {record.time - self.time:g} s ahead, more than {MAX_LEAP_S:g}"
+        return None
+
+    def to_state(self) -> dict[str, Any]:
+        return {
+            "monitors": [monitor.to_state() for monitor in self.monitors.values()],
+            "time": self.time,
+            "next_offset": self.next_offset,
+            "n_duplicates": self.n_duplicates,
+            "next_check": self._next_check,
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], settings: Settings) -> _Stream:
+        stream = cls(settings)
+        stream.monitors = {m["machine"]: Monitor.from_state(m, settings) for m in state["monitors"]}
+        stream.time, stream.next_offset = state["time"], state["next_offset"]
+        stream.n_duplicates, stream._next_check = state["n_duplicates"], state["next_check"]
+        return stream
+
+
+def _payload(record: Record) -> bytes:
+    """A refused record as text for the dead letter; its original bytes are at its position."""
+    return repr({"machine": record.machine, "time": record.time, **record.values}).encode()

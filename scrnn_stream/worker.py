@@ -1,0 +1,156 @@
+"""The loop: source -> pipeline -> sink -> commit -> checkpoint.
+
+The order makes recovery simple. Alerts are sent and flushed, then the offsets are committed, then the checkpoint is
+written; so a checkpoint never passes the committed offset. On assignment the newest checkpoint at or before the
+committed offset is loaded, the records from there to the committed offset are replayed silently, and from there on
+alerts go out: at least once, whatever was killed.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from scrnn_stream.checkpoint import CheckpointStore
+from scrnn_stream.pipeline import Observer, Pipeline
+from scrnn_stream.protocols import Sink, Source
+from scrnn_stream.records import Batch, Partition, Record, Rejected
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT_EVERY_S = 30.0
+
+
+@dataclass
+class Counts:
+    """What a worker has done."""
+
+    n_records: int = 0
+    n_replayed: int = 0
+    n_rejected: int = 0
+    n_alerts: int = 0
+
+
+@dataclass
+class Worker:
+    """Runs a pipeline between a source and a sink, both already open.
+
+    Parameters
+    ----------
+    source, sink
+        Where messages come from and alerts and dead letters go to.
+    pipeline
+        What happens in between.
+    store
+        Where checkpoints are kept; None keeps none.
+    checkpoint_every_s
+        Seconds between checkpoints; one is also written when the worker stops.
+    observe
+        Told of every message and its verdict.
+    clock
+        Monotonic seconds.
+    """
+
+    source: Source
+    sink: Sink
+    pipeline: Pipeline
+    store: CheckpointStore | None = None
+    checkpoint_every_s: float = CHECKPOINT_EVERY_S
+    observe: Observer | None = None
+    clock: Callable[[], float] = time.monotonic
+    counts: Counts = field(default_factory=Counts)
+
+    def __post_init__(self) -> None:
+        self._live_from: dict[Partition, int] = {}  # offsets before it are replayed silently
+        self._next: dict[Partition, int] = {}  # offset after the last message processed
+        self._committed: dict[Partition, int] = {}
+        self._heard_at: dict[Partition, float] = {}
+        self._checkpointed_at = self.clock()
+
+    def run(self, stop: Callable[[], bool] = lambda: False, timeout_s: float = 1.0) -> Counts:
+        """Work until the source ends or `stop()` is true; then finish what has begun."""
+        while not stop():
+            batch = self.source.poll(timeout_s)
+            if batch is None:
+                break
+            self._take(batch)
+        self._checkpoint()
+        return self.counts
+
+    def _take(self, batch: Batch) -> None:
+        for partition in batch.revoked:
+            self._give_up(partition)
+        for partition, committed in batch.assigned.items():
+            self._start(partition, committed)
+        replayed = [m for m in batch.messages if m.position.offset < self._live_from[m.position.partition]]
+        live = [m for m in batch.messages if m.position.offset >= self._live_from[m.position.partition]]
+        self.pipeline.process(replayed)
+        self.counts.n_replayed += len(replayed)
+        self._process(live)
+        for message in batch.messages:
+            partition, offset = message.position
+            self._next[partition] = offset + 1
+            self._heard_at[partition] = self.clock()
+        self._check_idle()
+        if live:
+            self._finish()
+
+    def _process(self, messages: list[Record | Rejected]) -> None:
+        outcome = self.pipeline.process(messages, self.observe)
+        for alert in outcome.alerts:
+            self.sink.send(alert)
+        for rejected in outcome.rejected:
+            self.sink.reject(rejected)
+        self.counts.n_records += len(messages)
+        self.counts.n_rejected += len(outcome.rejected)
+        self.counts.n_alerts += len(outcome.alerts)
+
+    def _finish(self) -> None:
+        self.sink.flush()
+        offsets = {p: offset for p, offset in self._next.items() if offset > self._live_from[p]}
+        if self.source.commit(offsets):
+            self._committed.update(offsets)
+        if self.clock() - self._checkpointed_at >= self.checkpoint_every_s:
+            self._checkpoint()
+
+    def _check_idle(self) -> None:
+        """A partition without data has no stream time: its machines' silence is judged by the wall clock."""
+        now = self.clock()
+        for partition, heard_at in self._heard_at.items():
+            if now - heard_at > 1.0 and self._next[partition] >= self._live_from[partition]:
+                alerts = self.pipeline.check_idle(partition, now - heard_at)
+                for alert in alerts:
+                    self.sink.send(alert)
+                if alerts:
+                    self.counts.n_alerts += len(alerts)
+                    self.sink.flush()
+
+    def _start(self, partition: Partition, committed: int) -> None:
+        self.pipeline.drop(partition)
+        self._live_from[partition] = committed
+        found = self.store.load(partition, at_most=committed) if self.store is not None else None
+        offset = 0
+        if found is not None:
+            offset, state = found
+            self.pipeline.restore(partition, state)
+        elif self.store is None:
+            offset = committed
+        if committed > offset:
+            logger.info("replaying %s/%d from %d to %d", partition.topic, partition.number, offset, committed)
+        self._next[partition] = offset
+        self.source.seek(partition, offset)
+
+    def _give_up(self, partition: Partition) -> None:
+        self.pipeline.drop(partition)
+        for owned in (self._live_from, self._next, self._committed, self._heard_at):
+            owned.pop(partition, None)
+
+    def _checkpoint(self) -> None:
+        self._checkpointed_at = self.clock()
+        if self.store is None:
+            return
+        for partition, offset in self._committed.items():
+            if offset == self._next[partition]:  # never a checkpoint beyond the committed offset
+                self.store.save(partition, offset, self.pipeline.to_state(partition))
