@@ -157,7 +157,7 @@ class KafkaSource:
         self._next[part] = offset
 
     def commit(self, offsets: dict[Partition, int]) -> bool:
-        """Store the offsets of the partitions still owned; a commit lost to a rebalance is logged and answered False."""
+        """Store the offsets of the partitions still owned; a commit lost to a rebalance is logged: False."""
         parts = {TopicPartition(*partition): OffsetAndMetadata(offset) for partition, offset in offsets.items()}
         parts = {part: offset for part, offset in parts.items() if part in self._owned}
         if not parts:

@@ -1,4 +1,4 @@
-"""Learns each machine's normal behaviour from its sensor stream and raises an alert when the machine departs from it."""
+"""Learns each machine's normal behaviour from its sensor stream; raises an alert when the machine departs from it."""
 
 from scrnn_stream.anomaly import Cause, SCRNNDetector
 from scrnn_stream.network import SCRNN

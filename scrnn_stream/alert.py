@@ -17,9 +17,9 @@ class SensorEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """What one sensor contributes to an alert.
 
     ``share`` lies in [0, 1]; the shares of all sensors add to 1. ``expected``, ``low`` and ``high`` are in the sensor's
-    own unit: what the other sensors and its own past lead to expect, and the band that holds about 99.7% of calm values.
-    ``trail_*`` are equally long and lead up to the alert: time (Unix seconds), actual, and the band at that time;
-    they are empty for sensors that contribute little. NaN stands for "missing".
+    own unit: what the other sensors and its own past lead to expect, and the band that holds 99.7% of calm values.
+    ``trail_*`` are equally long and lead up to the alert: time (Unix seconds; NaN for data without time), actual, and
+    the band at that time; they are empty for sensors that contribute little. NaN stands for "missing".
     """
 
     sensor: str

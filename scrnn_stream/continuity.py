@@ -1,4 +1,4 @@
-"""Is the data still alive? A sensor that froze, a sensor that is missing, a machine that says nothing: each by its own past.
+"""Is the data alive? A sensor that froze, a sensor that is missing, a machine that says nothing, each by its own past.
 
 All three are runs that last too long: of equal values, of missing readings, of time without a record.
 """

@@ -1,9 +1,9 @@
 """From tail probabilities to episodes: on and off delay, hysteresis, and a budget of alerts.
 
-The words are those of alarm management, ANSI/ISA-18.2. An episode opens after ON_DELAY improbable records in a row and closes after
-OFF_DELAY probable ones. What counts as improbable follows from the budget: with N records a day, asking for b alerts a day means
-p < b / N. Whoever has spent more than the budget allows must show more: each alert too many asks for two decades more. Severe
-evidence, p < 1e-9, is never held back.
+The words are those of alarm management, ANSI/ISA-18.2. An episode opens after ON_DELAY improbable records in a row and
+closes after OFF_DELAY probable ones. What counts as improbable follows from the budget: with N records a day, asking for
+b alerts a day means p < b / N. Whoever has spent more than the budget allows must show more: each alert too many asks
+for two decades more. Severe evidence, p < 1e-9, is never held back.
 """
 
 from __future__ import annotations

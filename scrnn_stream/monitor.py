@@ -22,7 +22,7 @@ from scrnn_stream.records import Moment, Position, Record
 Array = NDArray[np.float64]
 
 TIME_KEY = "timestamp"  # never the name of a sensor
-N_TRAIL = 150  # records kept to draw the way into an alert
+N_TRAIL = 150  # records kept to draw the way into an alert; twice as many points while one is open
 N_DRAWN = 3  # sensors whose trail an alert carries
 
 
@@ -58,7 +58,7 @@ class Settings:
 
 
 class Verdict(NamedTuple):
-    """What came of one record: its score (NaN while learning), whether an episode is open, and the alerts raised."""
+    """What came of one record: its score (NaN if it was refused), whether an episode is open, and the alerts raised."""
 
     score: float
     is_open: bool
@@ -95,7 +95,7 @@ class Monitor:
         self.last: Record | None = None
         self.heard_at = math.inf  # stream time when the last record came; set by who knows the stream
         self._recent: deque[Moment] = deque(maxlen=ON_DELAY)
-        self._trail: deque[tuple[float, Array, Array, Array]] = deque(maxlen=N_TRAIL)
+        self._trail: list[tuple[float, Array, Array, Array]] = []
 
     # -- record -> alerts ---------------------------------------------------------------------------------------------
 
@@ -114,8 +114,7 @@ class Monitor:
             alerts += self._regime_changed(now)
         alerts += self._judge_continuity(record, now)
         self.last = record
-        learning = self.detector.state == "learning"
-        return Verdict(math.nan if learning else assessed.score, bool(self.episodes), alerts)
+        return Verdict(assessed.score, bool(self.episodes), alerts)
 
     def check_silence(self, stream_time: float) -> list[Alert]:
         """The machine's own silence, when the stream has gone on to `stream_time` without it."""
@@ -244,6 +243,10 @@ class Monitor:
     def _remember(self, assessed: Assessment, time: float | None) -> None:
         expected, deviation = self.detector.expected(assessed)
         self._trail.append((math.nan if time is None else time, assessed.x, expected, deviation))
+        if self.episodes and len(self._trail) > 2 * N_TRAIL:
+            del self._trail[1:-1:2]  # a long episode keeps its beginning in sight, at half the resolution
+        elif not self.episodes:
+            del self._trail[:-N_TRAIL]
 
     def _cause_now(self, sensor: str, share: float) -> Cause:
         column = self.detector.sensors.index(sensor)

@@ -137,9 +137,8 @@ class _Stream:
         if record.time is None:
             return None
         if last is not None and last.time is not None and record.time < last.time:
-            return (
-                f"timestamp goes backwards: {last.time - record.time:g} s before the last record of {record.machine!r}"
-            )
+            return f"timestamp goes backwards: {last.time - record.time:g} s before the machine's last record"
+
         if record.received is not None and record.time > record.received + MAX_FUTURE_S:
             return f"timestamp lies {record.time - record.received:g} s in the future, more than {MAX_FUTURE_S:g}"
         if record.received is None and record.time > self.time + MAX_LEAP_S > -math.inf:

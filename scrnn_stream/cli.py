@@ -1,0 +1,130 @@
+"""The command `scrnn-stream`: options, and errors as one line that says what to do."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from scrnn_stream.monitor import Settings
+
+
+class UsageError(Exception):
+    """A wish that cannot be met; the message is one line that says what is wrong and what to do."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code: 0 done, 2 a wrong option or something missing, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(
+        format="%(levelname)s %(name)s: %(message)s", level=options.log_level.upper(), stream=sys.stderr
+    )
+    if options.log_level != "debug":  # the client's own warnings tell a user nothing that our errors do not
+        logging.getLogger("kafka").setLevel(logging.ERROR)
+    try:
+        return _run(options)
+    except UsageError as error:
+        print(f"scrnn-stream: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of our output has gone
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Only now are the connectors imported: their absence or their errors are the command's."""
+    from connectors.broker import BrokerProblem
+    from connectors.files import InputError
+    from connectors.kafka import KafkaProblem
+
+    try:
+        if options.command == "replay":
+            from scrnn_stream.replay import replay
+
+            return replay(options)
+        if options.command == "run":
+            from scrnn_stream.service import serve
+
+            return serve(options)
+        from scrnn_stream.demo import demo
+
+        return demo(options)
+    except (InputError, KafkaProblem, BrokerProblem) as error:
+        raise UsageError(str(error)) from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="scrnn-stream", description="Learns how each machine behaves and raises an alert when it departs."
+    )
+    levels = ("debug", "info", "warning", "error")
+    parser.add_argument("--log-level", choices=levels, default="warning", help="what is logged to stderr")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+
+    replay = commands.add_parser("replay", help="run the pipeline over recorded files")
+    replay.add_argument("files", nargs="+", metavar="FILE", help="CSV with any delimiter or JSON lines; - is stdin")
+    replay.add_argument("--key", metavar="COL", help="column that names the machine [machine, else the file]")
+    replay.add_argument("--time", metavar="COL", help="column of event time [timestamp, datetime, time or ts]")
+    replay.add_argument("--ignore", metavar="COL,COL", type=_names, default=(), help="columns that are not sensors")
+    replay.add_argument("--scores", metavar="OUT.csv", help="write time, machine, anomaly_score, alert of each row")
+    replay.add_argument("--alerts", metavar="OUT.jsonl", help="write each alert as a line of JSON")
+    replay.add_argument("--report", metavar="DIR", type=Path, help="write an HTML card for each alert")
+    _add_settings(replay)
+
+    run = commands.add_parser("run", help="watch a Kafka topic until SIGTERM")
+    run.add_argument("--config", metavar="FILE.toml", type=Path, help="options from a file; flags go before it")
+    run.add_argument("--brokers", metavar="HOST:PORT", help="several with commas [127.0.0.1:9092]")
+    run.add_argument("--topic", help="sensor readings come from it [sensors]")
+    run.add_argument("--alerts-topic", help="alerts go to it [alerts]")
+    run.add_argument("--dead-letter-topic", help="refused messages go to it [counted and logged only]")
+    run.add_argument("--group", help="consumer group [scrnn-stream]")
+    run.add_argument("--instance", help="static name of this member of the group: a restart does not rebalance")
+    run.add_argument("--checkpoints", metavar="DIR", help="where models are kept [.scrnn-stream/GROUP]")
+    run.add_argument("--checkpoint-every", metavar="SECONDS", type=_positive, help="[30]")
+    _add_settings(run)
+
+    demo = commands.add_parser("demo", help="real pipe flow and a simulated pump fleet, through a real broker")
+    demo.add_argument("--seed", type=int, default=0, help="which fleet and which faults [0]")
+    demo.add_argument("--days", type=_positive, default=40.0, help="length of the fleet's history [40]")
+    demo.add_argument(
+        "--report", metavar="DIR", type=Path, default=Path("demo-report"), help="alert cards [demo-report]"
+    )
+    return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """The options that become Settings; None where the user says nothing."""
+    parser.add_argument("--alerts-per-day", metavar="X", type=_positive, help="alert budget of each machine [1]")
+    parser.add_argument("--accept-after", metavar="N", type=int, help="records until a new state is normal [500]")
+    parser.add_argument("--seed", type=int, help="of the networks' starting weights [0]")
+
+
+def settings_of(options: dict[str, object]) -> Settings:
+    """Settings from the options that were given."""
+    given = {name: value for name, value in options.items() if name in Settings.names() and value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from error
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not (math.isfinite(number) and number > 0):
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
+    return number
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
