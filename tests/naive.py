@@ -105,3 +105,42 @@ class Network:
             self.mean_squares[name] = q * self.mean_squares[name] + (1 - q) * (clipped**2 + 1e-16)
             self.w[name] = self.w[name] - self.lr * clipped / np.sqrt(self.mean_squares[name])
         return y
+
+
+def running_scale(samples, memory=5000):
+    """Mean and variance of one sensor by polynomial-decay averaging; a wild step counts as ten standard deviations."""
+    mean, variance, n = 0.0, 0.0, 0
+    for value in samples:
+        if np.isnan(value):
+            continue
+        step = value - mean
+        if n >= 20 and variance > 0:
+            step = np.sign(step) * min(abs(step), 10 * np.sqrt(variance))
+        n += 1
+        gain = 3 / (min(n, memory) + 2)
+        mean, variance = mean + gain * step, (1 - gain) * (variance + gain * step**2)
+    return mean, variance
+
+
+def fit_tail(window, gap, TAIL_QUANTILE, PRIOR_SHAPE, PRIOR_WEIGHT, UNCERTAINTY):
+    """Threshold, scale and shape of a generalised Pareto tail, by probability-weighted moments drawn to a prior."""
+    u = np.sort(window)[int(TAIL_QUANTILE * (len(window) - 1))]
+    excesses = np.sort(window[window > u]) - u
+    m = len(excesses)
+    if m < 5:
+        return u, max(abs(u), 1e-9), PRIOR_SHAPE
+    above = 1 - np.arange(m) / (m - 1)  # the share of excesses at least this large
+    a0, a1 = excesses.mean(), (above * excesses).mean()
+    shape = np.clip(2 - a0 / (a0 - 2 * a1), -0.5, 0.9) if a0 != 2 * a1 else 0.0
+    places = np.flatnonzero(window > u)
+    n_clusters = 1 + (np.diff(places) > gap).sum()
+    shape = max((n_clusters * shape + PRIOR_WEIGHT * PRIOR_SHAPE) / (n_clusters + PRIOR_WEIGHT), 1e-3)
+    shape = min(0.9, shape + UNCERTAINTY / np.sqrt(1 + n_clusters))
+    return u, a0 * (1 - shape), shape
+
+
+def tail_probability(value, ordered, u, scale, shape, quantile):
+    """By rank up to u, beyond it by the Pareto tail."""
+    if value > u:
+        return (1 - quantile) * (1 + shape * (value - u) / scale) ** (-1 / shape)
+    return (1 + (ordered >= value).sum()) / (len(ordered) + 1)
