@@ -144,3 +144,41 @@ def tail_probability(value, ordered, u, scale, shape, quantile):
     if value > u:
         return (1 - quantile) * (1 + shape * (value - u) / scale) ** (-1 / shape)
     return (1 + (ordered >= value).sum()) / (len(ordered) + 1)
+
+
+class Averages:
+    """The channels' values of one sensor: its error, and the averages of error, sqrt|error| and reading."""
+
+    def __init__(self, half_lives):
+        self.half_lives, self.values, self.n = half_lives, np.zeros(len(half_lives)), 0
+
+    def step(self, x, e, dt):
+        for k, half_life in enumerate(self.half_lives):
+            new = (e, e, np.sqrt(abs(e)), x, x, x)[k]
+            keep = 2 ** (-dt / half_life) if half_life > 0 else 0
+            keep = min(keep, self.n / (self.n + 1))  # the first few count alike
+            if not np.isnan(new):
+                self.values[k] = keep * self.values[k] + (1 - keep) * new
+        self.n += not np.isnan(x)
+        return self.values.copy()
+
+
+def hotelling(v, mean, deviation, precision, used):
+    z = ((v - mean) / deviation)[used]
+    return z @ precision[np.ix_(used, used)] @ z / max(1, len(z))
+
+
+def farthest_outside(v, low, high, used):
+    judged = used & (high > low)
+    v, low, high = v[judged], low[judged], high[judged]
+    return max(np.concatenate([[-1.0], (v - high) / (high - low), (low - v) / (high - low)]))
+
+
+def absorbed(mean, covariance, n, v, present, memory, weight, largest_jump):
+    """Mean and covariance a step towards v: gain 3 / (n + 3), never below 1 / memory; a pair by its lesser gain."""
+    gain = np.where(present, weight * np.maximum(3 / (n + 3), 1 / memory), 0)
+    step = np.where(present, v - mean, 0)
+    limit = np.where((n >= 20) & (np.diag(covariance) > 0), largest_jump * np.sqrt(np.diag(covariance)), np.inf)
+    step = np.clip(step, -limit, limit)
+    g = np.minimum.outer(gain, gain)
+    return mean + gain * step, (1 - g) * (covariance + g * np.outer(step, step))
