@@ -29,7 +29,7 @@ class Columns:
 
     def add(self, names: Iterable[str]) -> bool:
         """Give each unknown name a column; True if there was one."""
-        new = sorted({name for name in names if name not in self._column})
+        new = sorted({name for name in names if name not in self._column}, key=str)
         for name in new:
             self._column[name] = len(self.names)
             self.names.append(name)
