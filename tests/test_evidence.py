@@ -235,3 +235,12 @@ def test_restored_evidence_goes_on_identically(n: int, n_sensors: int) -> None:
         for one, other in zip(take(original, x, 0.1 * x), take(restored, x, 0.1 * x), strict=True):
             np.testing.assert_array_equal(one, other)
     assert encode(restored.to_state()) == encode(original.to_state())
+
+
+@pytest.mark.xfail(raises=RuntimeWarning, reason="infinity over infinity for a sensor that has no range yet")
+@pytest.mark.parametrize("channel", [ev.RANGE, ev.LONG_RANGE])
+def test_a_new_sensor_without_a_range_is_not_to_blame(channel: int) -> None:
+    evidence = watched(correlated(200, 2, seed=17))
+    evidence.grow(3)
+    measured = evidence.measure(np.ones(3), np.zeros(3), 1.0)
+    assert evidence.contributions(measured, channel).blame[2] == 0

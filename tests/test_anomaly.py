@@ -1,0 +1,408 @@
+"""The detector: it holds still while it scores, digests junk, flags faults, names them, and survives a restart."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import pickle
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scrnn_stream import SCRNNDetector
+from scrnn_stream.calibration import to_score
+from scrnn_stream.checkpoint import decode, encode
+from scrnn_stream.evidence import MOST_DENSE
+
+NAMES = ("flow", "pressure", "current", "vibration")
+Stream = list[dict[str, Any]]
+
+
+def machine(n: int, seed: int = 0, names: tuple[str, ...] = NAMES) -> Stream:
+    """Sensors that follow one load, each with noise of its own. A longer stream begins like a shorter one."""
+    design, demand, gauges = np.random.default_rng(seed).spawn(3)
+    load = np.sin(np.arange(n) / 15) + np.convolve(demand.normal(size=n + 29), np.full(30, 1 / 8), "valid")
+    gain, offset = design.uniform(0.5, 2, len(names)), design.uniform(-5, 5, len(names))
+    readings = offset + gain * (load[:, None] + 0.2 * gauges.normal(size=(n, len(names))))
+    return [dict(zip(names, row, strict=True)) for row in readings.tolist()]
+
+
+def noise(n: int, n_sensors: int = 3, seed: int = 0) -> Stream:
+    return [
+        {f"s{j}": v for j, v in enumerate(row)}
+        for row in np.random.default_rng(seed).normal(size=(n, n_sensors)).tolist()
+    ]
+
+
+def shifted(stream: Stream, sensor: str, by: float, begin: int, end: int | None = None) -> Stream:
+    there = range(begin, len(stream) if end is None else end)
+    return [x | {sensor: x[sensor] + by} if t in there else x for t, x in enumerate(stream)]
+
+
+def run(detector: SCRNNDetector, stream: Stream) -> np.ndarray:
+    """The score of each record before it is learned."""
+    scores = np.empty(len(stream))
+    for t, x in enumerate(stream):
+        scores[t] = detector.score_one(x)
+        detector.learn_one(x)
+    return scores
+
+
+def state_of(detector: SCRNNDetector) -> bytes:
+    return encode(detector.to_state())
+
+
+@pytest.fixture(scope="module")
+def trained() -> Callable[[], SCRNNDetector]:
+    """Copies of one detector that knows the machine after 800 records."""
+    detector = SCRNNDetector(seed=1)
+    run(detector, machine(800))
+    frozen = pickle.dumps(detector)
+    return lambda: pickle.loads(frozen)
+
+
+# -- junk -------------------------------------------------------------------------------------------------------------
+
+
+def vanishing(n: int) -> Stream:
+    return [{k: v for k, v in x.items() if k != "flow" or t < n // 2} for t, x in enumerate(machine(n))]
+
+
+def emerging(n: int) -> Stream:
+    return [x | ({"new": x["flow"] * 2} if t >= n // 2 else {}) for t, x in enumerate(machine(n))]
+
+
+def dirty(n: int) -> Stream:
+    junk = [math.nan, math.inf, -math.inf, 1e308, -1e308, 1e99, None, "broken", True, False, b"\0", 10**400, 0]
+    rng = np.random.default_rng(7)
+    stream = [x | {"flow": junk[t % len(junk)]} if rng.random() < 0.1 else x for t, x in enumerate(machine(n))]
+    return [{} if rng.random() < 0.05 else x for x in stream]
+
+
+STREAMS: dict[str, Stream] = {
+    "dirty": dirty(900),
+    "dirty from the start": [{"a": v, "b": 1.0} for v in (math.nan, math.inf, 1e308, 1e99, -1e99, "x", None, True, 0)]
+    * 60,
+    "nothing but text": [{"a": "on", "b": "off"}] * 400,
+    "empty": [{}] * 400,
+    "all missing": [{"a": math.nan, "b": None}] * 400,
+    "vanishing sensor": vanishing(900),
+    "emerging sensor": emerging(900),
+    "constant sensor": [x | {"constant": 5.0} for x in machine(600)],
+    "all constant": [{"a": 5.0, "b": 0.0}] * 600,
+    "constant that moves once": [{"a": 5.0 if t < 500 else 6.0, "b": 1.0} for t in range(700)],
+    "two values": [{"a": float(t % 2)} for t in range(700)],
+    "one sensor": noise(600, 1),
+    "tiny": [{k: v * 1e-30 for k, v in x.items()} for x in noise(600)],
+    "huge": [{k: v * 1e30 for k, v in x.items()} for x in noise(600)],
+    "more sensors than correlations are kept for": noise(600, MOST_DENSE + 6),
+    "names that are no text": [{0: x["s0"], ("a", 1): x["s1"], "b": x["s2"]} for x in noise(400)],  # type: ignore[dict-item]
+}
+
+
+OVERFLOW = "errors are not limited as readings are: their squares overflow float32 in the calibration"
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.xfail(reason=OVERFLOW)] if n == "dirty" else []) for n in STREAMS]
+)
+def test_every_score_lies_between_zero_and_one_whatever_comes(name: str) -> None:
+    detector = SCRNNDetector(seed=1)
+    for x in STREAMS[name]:
+        assert 0 <= detector.score_one(x) < 1
+        causes = detector.explain_one(x)
+        assert not causes or sum(cause.share for cause in causes.values()) == pytest.approx(1, abs=1e-9)
+        detector.learn_one(x)
+    assert np.isfinite(detector.assess_one(STREAMS[name][-1]).p)
+
+
+@pytest.mark.xfail(reason="errors are not limited as readings are: their average takes hundreds of records to recover")
+def test_one_wild_reading_is_over_after_a_hundred_records(trained: Callable[[], SCRNNDetector]) -> None:
+    stream = machine(1200)
+    stream[800]["flow"] = 1e12
+    scores = run(trained(), stream[800:])
+    assert scores[0] > to_score(1e-5)
+    assert scores[100:].max() < to_score(1e-5)
+
+
+def test_growing_beyond_the_most_dense_keeps_the_scores_in_range() -> None:
+    detector = SCRNNDetector(seed=1)
+    few, many = noise(500, MOST_DENSE - 1, seed=3), noise(500, MOST_DENSE + 6, seed=4)
+    scores = run(detector, few + many)
+    assert ((scores >= 0) & (scores < 1)).all()
+    assert len(detector.sensors) == MOST_DENSE + 6
+
+
+# -- purity -----------------------------------------------------------------------------------------------------------
+
+
+def odd_records() -> Iterator[dict[str, Any]]:
+    yield from machine(3, seed=9)
+    yield {}
+    yield {"flow": 1e6, "pressure": None, "new": 3.0, "text": "x"}
+
+
+@pytest.mark.parametrize("method", ["score_one", "explain_one", "assess_one"])
+def test_looking_at_a_record_changes_nothing(method: str, trained: Callable[[], SCRNNDetector]) -> None:
+    for detector in (SCRNNDetector(seed=1), trained()):
+        before = state_of(detector)
+        for x in odd_records():
+            getattr(detector, method)(x)
+        assert state_of(detector) == before
+
+
+def test_the_record_is_not_changed_nor_kept(trained: Callable[[], SCRNNDetector]) -> None:
+    detector, x = trained(), {"flow": 1.0, "new": 2.0, "text": "x"}
+    detector.learn_one(x)
+    assert x == {"flow": 1.0, "new": 2.0, "text": "x"}
+    before = state_of(detector)
+    x["flow"] = 1e9
+    assert state_of(detector) == before
+
+
+def test_the_order_of_the_sensors_does_not_matter() -> None:
+    stream = shifted(machine(700), "flow", 3.0, begin=600)
+    rng = np.random.default_rng(1)
+    shuffled = [{k: x[k] for k in rng.permutation(list(x)).tolist()} for x in stream]
+    one, other = SCRNNDetector(seed=1), SCRNNDetector(seed=1)
+    np.testing.assert_array_equal(run(one, stream), run(other, shuffled))
+
+
+def test_units_do_not_matter() -> None:
+    stream = shifted(machine(1500), "flow", 1.5, begin=1200, end=1300)
+    rescaled = [x | {"flow": 1000 * x["flow"] - 40} for x in stream]
+    one, other = run(SCRNNDetector(seed=1), stream), run(SCRNNDetector(seed=1), rescaled)
+    assert one.max() > 0.5
+    assert (np.abs(one - other) < 1e-3).mean() > 0.99
+
+
+def test_the_same_seed_gives_the_same_scores() -> None:
+    stream = machine(500)
+    np.testing.assert_array_equal(run(SCRNNDetector(seed=5), stream), run(SCRNNDetector(seed=5), stream))
+
+
+# -- learning ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_records_to_ready_are_counted_down_to_zero_and_until_then_the_score_is_zero() -> None:
+    detector = SCRNNDetector(seed=1)
+    stream = noise(600)
+    left = []
+    for x in stream:
+        if not left or left[-1] > 0:
+            left.append(detector.n_records_to_ready)
+            assert (detector.state == "learning") == (left[-1] > 0)
+            if left[-1] > 0:
+                assert detector.score_one(x | {"s0": 1e6}) == 0
+        detector.learn_one(x)
+    assert left[-1] == 0
+    assert detector.state == "ready"
+    assert detector.score_one(stream[-1] | {"s0": 1e6}) > 0.5
+    first_step = left[0] - left[1]  # the first record only tells that there are sensors
+    assert first_step in (0, 1)
+    assert all(now - after == 1 for now, after in pairwise(left[1:]))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_calm_noise_is_rarely_improbable_and_never_severe(seed: int) -> None:
+    detector = SCRNNDetector(seed=1)
+    scores = run(detector, noise(4000, seed=seed))
+    places = np.flatnonzero(scores[400:] > to_score(1e-3))
+    n_clusters = 1 + (np.diff(places) > 30).sum() if len(places) else 0
+    assert n_clusters < 20  # 3.6 are due; the tails are fitted to 200 values at first, and six channels look
+    assert scores.max() < to_score(1e-8)
+    assert detector.n_regimes == 0
+
+
+# -- faults -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sensor", NAMES)
+def test_a_shift_of_one_sensor_is_flagged_and_that_sensor_named_first(
+    sensor: str, trained: Callable[[], SCRNNDetector]
+) -> None:
+    detector = trained()
+    stream = machine(860)
+    spread = np.std([x[sensor] for x in stream])
+    for x in shifted(stream, sensor, 3 * spread, begin=0)[800:815]:
+        score, causes = detector.score_one(x), detector.explain_one(x)
+        detector.learn_one(x)
+    assert score > to_score(1e-5)
+    assert max(causes, key=lambda name: causes[name].share) == sensor
+    assert causes[sensor].share > 0.5
+    assert causes[sensor].actual > causes[sensor].high > causes[sensor].expected > causes[sensor].low
+
+
+def test_a_fault_of_four_hundred_records_is_still_flagged_at_its_end_and_calm_returns_after_it() -> None:
+    detector = SCRNNDetector(seed=1)
+    scores = run(detector, shifted(machine(2600), "pressure", 6.0, begin=1600, end=2000))
+    assert scores[500:1600].max() < to_score(1e-6)
+    assert scores[1600:1610].max() > to_score(1e-5)
+    assert (scores[1610:2000] > to_score(1e-3)).mean() > 0.9
+    assert (scores[1980:2000] > to_score(1e-3)).all()
+    assert (scores[2100:] > to_score(1e-5)).mean() < 0.01
+    assert detector.n_regimes == 0
+
+
+def test_a_lasting_new_state_is_adopted_after_so_many_records_and_then_is_calm() -> None:
+    detector = SCRNNDetector(seed=1, accept_after=200)
+    stream = shifted(machine(2600), "pressure", 8.0, begin=1000)
+    run(detector, stream[:1000])
+    assert not detector.in_episode
+    run(detector, stream[1000:1190])
+    assert detector.in_episode
+    assert detector.n_regimes == 0
+    run(detector, stream[1190:1260])
+    assert detector.n_regimes == 1
+    assert detector.state == "learning"
+    scores = run(detector, stream[1260:])
+    assert detector.state == "ready"
+    assert (scores > to_score(1e-5)).mean() < 0.1  # clustered: the longest average has not seen its range yet
+    assert scores.max() < to_score(1e-9)
+    assert detector.n_regimes == 1
+
+
+def test_a_protected_record_moves_time_but_does_not_count_as_calm(trained: Callable[[], SCRNNDetector]) -> None:
+    detector = trained()
+    fault = dict.fromkeys(NAMES, 1e4)
+    calm = [tail["n"] for tail in detector.to_state()["tails"]]
+    for _ in range(50):
+        detector.learn_one(fault)
+    assert detector.in_episode
+    assert [tail["n"] for tail in detector.to_state()["tails"]] == calm
+    assert detector.score_one(fault) > to_score(1e-6)
+
+
+def test_a_sensor_not_known_yet_is_not_to_blame(trained: Callable[[], SCRNNDetector]) -> None:
+    detector = trained()
+    for t, x in enumerate(machine(830)[800:]):
+        detector.learn_one(x | {"new": float(t)})
+    causes = detector.explain_one(machine(831)[830] | {"new": 1e6, "flow": 1e3})
+    assert causes["new"].share == 0
+    assert causes["new"].channel == "none"
+    assert math.isnan(causes["new"].expected)
+
+
+def test_a_missing_reading_is_explained_as_nan(trained: Callable[[], SCRNNDetector]) -> None:
+    cause = trained().explain_one({"pressure": 1.0})["flow"]
+    assert math.isnan(cause.actual)
+    assert math.isfinite(cause.expected)
+
+
+# -- time -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "as_time", [float, lambda s: dt.datetime.fromtimestamp(s, dt.UTC), lambda s: dt.datetime.fromtimestamp(s)]
+)
+def test_gaps_in_time_are_accepted_in_seconds_and_as_datetimes(as_time: Callable[[float], Any]) -> None:
+    detector = SCRNNDetector(seed=1, time_key="time")
+    seconds = 1.7e9 + 60.0 * np.arange(900)
+    seconds[500:] += 3600
+    seconds[700:] += 1e6
+    scores = run(detector, [x | {"time": as_time(t)} for x, t in zip(machine(900), seconds.tolist(), strict=True)])
+    assert "time" not in detector.sensors
+    assert ((scores >= 0) & (scores < 1)).all()
+    assert scores[480:].max() < to_score(1e-12)
+
+
+@pytest.mark.xfail(reason="an average that has faded in a gap is one reading, judged by the spread of averages")
+def test_a_calm_machine_is_calm_after_a_gap() -> None:
+    detector = SCRNNDetector(seed=1, time_key="time")
+    times = 60.0 * np.arange(900) + 3600.0 * (np.arange(900) >= 700)
+    scores = run(detector, [x | {"time": t} for x, t in zip(machine(900), times.tolist(), strict=True)])
+    assert scores[700:].max() < to_score(1e-5)
+
+
+@pytest.mark.parametrize("junk", [None, "yesterday", math.nan, math.inf, -5.0, dt.date(2026, 1, 5)])
+def test_a_time_that_is_none_is_one_step(junk: Any) -> None:
+    detector = SCRNNDetector(seed=1, time_key="time")
+    for t, x in enumerate(machine(450)):
+        detector.learn_one(x | {"time": 60.0 * t})
+    x = machine(451)[450] | {"time": junk}
+    assert 0 <= detector.score_one(x) < 1
+    assert detector.assess_one(x).dt == 1.0
+    detector.learn_one(x)
+
+
+def test_a_gap_lets_the_averages_fade() -> None:
+    detector = SCRNNDetector(seed=1, time_key="time")
+    for t, x in enumerate(machine(450)):
+        detector.learn_one(x | {"time": 60.0 * t})
+    assert detector.assess_one({"time": 60.0 * 450}).dt == 1.0
+    assert detector.assess_one({"time": 60.0 * 549}).dt == pytest.approx(100, rel=1e-3)
+
+
+# -- restart ----------------------------------------------------------------------------------------------------------
+
+
+def through_state(detector: SCRNNDetector) -> SCRNNDetector:
+    twin = SCRNNDetector(**detector._get_params())
+    twin.restore(detector.to_state())
+    return twin
+
+
+def through_bytes(detector: SCRNNDetector) -> SCRNNDetector:
+    twin = SCRNNDetector(**detector._get_params())
+    twin.restore(decode(encode(detector.to_state())))
+    return twin
+
+
+def through_pickle(detector: SCRNNDetector) -> SCRNNDetector:
+    return pickle.loads(pickle.dumps(detector))
+
+
+@pytest.mark.parametrize("through", [through_state, through_bytes, through_pickle])
+@pytest.mark.parametrize("n", [0, 1, 110, 333, 1005, 1250])
+def test_a_restored_detector_goes_on_bit_identically(n: int, through: Callable[[SCRNNDetector], SCRNNDetector]) -> None:
+    stream = shifted(emerging(1800), "flow", 4.0, begin=1000, end=1100)
+    times = 1.7e9 + 60.0 * np.arange(1800) + 600.0 * (np.arange(1800) > 1300)
+    stream = [x | {"time": t} for x, t in zip(stream, times.tolist(), strict=True)]
+    original = SCRNNDetector(seed=1, time_key="time", accept_after=80)
+    run(original, stream[:n])
+    twin = through(original)
+    np.testing.assert_array_equal(run(twin, stream[n : n + 500]), run(original, stream[n : n + 500]))
+    assert state_of(twin) == state_of(original)
+    assert twin.explain_one(stream[-1]) == original.explain_one(stream[-1])
+    assert (twin.state, twin.n_regimes, twin.sensors) == (original.state, original.n_regimes, original.sensors)
+
+
+def test_a_state_stands_still_while_its_detector_learns_on(trained: Callable[[], SCRNNDetector]) -> None:
+    detector = trained()
+    state = detector.to_state()
+    before = encode(state)
+    run(detector, machine(100))
+    assert encode(state) == before
+
+
+def test_a_restored_detector_shares_nothing_with_the_state(trained: Callable[[], SCRNNDetector]) -> None:
+    state = trained().to_state()
+    before = encode(state)
+    twin = SCRNNDetector(seed=1)
+    twin.restore(state)
+    run(twin, machine(100))
+    assert encode(state) == before
+
+
+# -- arguments --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"grace_period": 0},
+        {"accept_after": 0},
+        {"n_hidden": -1},
+        {"memory": (5, 2)},
+        {"truncation_length": 0},
+        {"lr": 0.0},
+    ],
+    ids=str,
+)
+def test_a_bad_argument_is_refused_at_once_with_its_name_and_value(arguments: dict[str, Any]) -> None:
+    ((name, value),) = arguments.items()
+    with pytest.raises(ValueError, match=rf"{name}.*{value if name != 'memory' else ''}"):
+        SCRNNDetector(**arguments)
