@@ -32,7 +32,8 @@ N_DISTANCES = 4  # the channels measured by T2
 FAST = (ERROR, BIAS, SPREAD)
 
 HALF_LIFE = 5.0  # samples
-HALF_LIVES = np.array([0.0, HALF_LIFE, HALF_LIFE, HALF_LIFE, 2.0, 100.0])
+LONG_HALF_LIFE = 70.0  # samples: a time constant of about a hundred
+HALF_LIVES = np.array([0.0, HALF_LIFE, HALF_LIFE, HALF_LIFE, HALF_LIFE, LONG_HALF_LIFE])
 CLUSTER_LENGTHS = 1 + HALF_LIVES / np.log(2)  # samples: an average far out stays there for its time constant
 SETTLED_AFTER = 10 * HALF_LIVES  # records learned before a channel is calibrated
 N_QUEUED = 20  # records between the measurement of a value and its learning
