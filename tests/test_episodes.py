@@ -1,0 +1,145 @@
+"""When an episode opens and closes, and what the budget allows."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scrnn_stream.checkpoint import decode, encode
+from scrnn_stream.episodes import CREDIT, DAY_S, OFF_DELAY, OFF_P, ON_DELAY, SEVERE_P, AlertPolicy
+
+SEVERE = SEVERE_P / 10
+BETWEEN = (OFF_P * SEVERE_P) ** 0.5  # improbable enough to stay open
+
+
+def fed(policy: AlertPolicy, *ps: float) -> list[bool]:
+    """Whether an episode is open after each p, a minute apart."""
+    is_open = []
+    for p in ps:
+        policy.update(p, 60.0 * policy.n_records)
+        is_open.append(policy.is_open)
+    return is_open
+
+
+def aged(days: float, alerts_per_day: float = 1.0) -> AlertPolicy:
+    policy = AlertPolicy(alerts_per_day)
+    fed(policy, *[1.0] * int(days * 1440))
+    return policy
+
+
+def opened() -> AlertPolicy:
+    policy = AlertPolicy()
+    fed(policy, *[SEVERE] * ON_DELAY)
+    assert policy.is_open
+    return policy
+
+
+def test_an_episode_opens_with_the_last_record_of_the_on_delay() -> None:
+    assert fed(AlertPolicy(), *[SEVERE] * ON_DELAY) == [False] * (ON_DELAY - 1) + [True]
+
+
+def test_one_probable_record_starts_the_on_delay_anew() -> None:
+    assert not any(fed(AlertPolicy(), *([SEVERE] * (ON_DELAY - 1) + [1.0]) * 50))
+
+
+def test_an_episode_closes_with_the_last_record_of_the_off_delay() -> None:
+    assert fed(opened(), *[1.0] * OFF_DELAY) == [True] * (OFF_DELAY - 1) + [False]
+
+
+def test_one_improbable_record_starts_the_off_delay_anew() -> None:
+    assert all(fed(opened(), *([1.0] * (OFF_DELAY - 1) + [SEVERE]) * 50))
+
+
+def test_what_keeps_an_episode_open_would_not_open_one() -> None:
+    policy = opened()
+    assert policy.threshold < BETWEEN
+    assert all(fed(policy, *[BETWEEN] * 100))
+    fed(policy, *[1.0] * OFF_DELAY)
+    assert not any(fed(policy, *[BETWEEN] * 100))
+
+
+def test_an_alert_is_counted_once_however_long_it_lasts() -> None:
+    policy = opened()
+    fed(policy, *[SEVERE] * 500)
+    assert policy.n_raised == 1
+
+
+@pytest.mark.parametrize("alerts_per_day", [0.1, 1.0, 5.0])
+@pytest.mark.parametrize("run", [1, ON_DELAY, 3 * ON_DELAY])
+def test_uniform_probabilities_raise_no_more_alerts_than_the_budget(alerts_per_day: float, run: int) -> None:
+    """Calm records come in runs of one p, as averages do. A run that is long enough is one alert."""
+    rng = np.random.default_rng(run)
+    policy, days = AlertPolicy(alerts_per_day), 60
+    for p in np.repeat(rng.random(days * 1440 // run), run).tolist():
+        policy.update(p, 60.0 * policy.n_records)
+    assert policy.days == pytest.approx(days, rel=1e-3)
+    assert policy.n_raised <= 1.2 * alerts_per_day * days + 3
+    assert policy.budget_used == policy.n_raised / max(1, policy.allowance)
+
+
+@given(st.lists(st.floats(0, 1), min_size=200, max_size=2000), st.floats(0.01, 100))
+def test_the_budget_never_lets_the_threshold_below_severe_evidence(ps: list[float], alerts_per_day: float) -> None:
+    policy = AlertPolicy(alerts_per_day)
+    for p in ps:
+        policy.update(p, 60.0 * policy.n_records)
+        assert policy.threshold >= SEVERE_P
+        assert policy.budget_used >= 0
+
+
+def test_severe_evidence_passes_however_much_was_spent() -> None:
+    policy = AlertPolicy(alerts_per_day=0.01)
+    for n in range(1, 50):
+        assert fed(policy, *[SEVERE] * ON_DELAY)[-1]
+        assert policy.n_raised == n
+        fed(policy, *[1.0] * OFF_DELAY)
+    assert policy.budget_used > 10
+
+
+def test_the_threshold_falls_with_each_alert_beyond_the_budget_and_recovers_with_time() -> None:
+    policy = aged(days=2)
+    thresholds = [policy.threshold]
+    for _ in range(4):
+        fed(policy, *[SEVERE] * ON_DELAY, *[1.0] * OFF_DELAY)
+        thresholds.append(policy.threshold)
+    assert thresholds[0] == pytest.approx(1 / 1440, rel=0.01)  # within the budget: one record a day
+    assert all(after <= 1.01 * before for before, after in pairwise(thresholds))
+    assert thresholds[3] < 0.02 * thresholds[2]  # two decades, while time goes on
+    fed(policy, *[1.0] * 1440 * 4)
+    assert policy.threshold == pytest.approx(thresholds[0], rel=0.01)
+
+
+def test_before_any_time_has_passed_only_the_credit_may_be_spent() -> None:
+    assert AlertPolicy().threshold < 10 ** -(1 - CREDIT) / 1440
+    assert aged(days=1).threshold > AlertPolicy().threshold
+
+
+@pytest.mark.parametrize("interval_s", [1.0, 60.0, 3600.0])
+def test_the_budget_is_one_of_time_not_of_records(interval_s: float) -> None:
+    policy = AlertPolicy(alerts_per_day=1.0)
+    for n in range(5000):
+        policy.update(1.0, 1e9 + interval_s * n)
+    assert policy.days == pytest.approx(4999 * interval_s / DAY_S)
+    assert policy.records_per_day == pytest.approx(DAY_S / interval_s, rel=0.01)
+    assert policy.allowance == pytest.approx(policy.days)
+
+
+def test_data_without_time_counts_as_one_record_a_minute() -> None:
+    policy = AlertPolicy()
+    for _ in range(1440):
+        policy.update(1.0, None)
+    assert policy.days == pytest.approx(1.0)
+
+
+def test_a_restored_policy_goes_on_identically() -> None:
+    rng = np.random.default_rng(5)
+    original = AlertPolicy(alerts_per_day=20.0)
+    fed(original, *np.repeat(rng.random(300), 5).tolist(), *[SEVERE] * (ON_DELAY + 2))
+    restored = AlertPolicy(**decode(encode(original.to_state())))
+    assert restored == original
+    ps = np.repeat(rng.random(400), 5).tolist()
+    assert fed(restored, *ps) == fed(original, *ps)
+    assert restored == original
