@@ -2,8 +2,9 @@
 
 The words are those of alarm management, ANSI/ISA-18.2. An episode opens after ON_DELAY improbable records in a row and
 closes after OFF_DELAY probable ones. What counts as improbable follows from the budget: with N records a day, asking for
-b alerts a day means p < b / N. Whoever has spent more than the budget allows must show more: each alert too many asks
-for two decades more. Severe evidence, p < 1e-9, is never held back.
+b alerts a day means p < 3 b / N, since the on-delay suppresses about two improbable stretches of three. Whoever has
+spent more than the budget allows must show more: two decades for each alert too many. Severe evidence, p < 1e-9, is
+never held back.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ OFF_DELAY = 10  # records
 OFF_P = 1e-3  # hysteresis: an episode stays open while p is below this
 SEVERE_P = 1e-9
 DECADES_PER_EXCESS = 2.0  # by which the threshold falls for each alert beyond the budget
-CREDIT = 0.25  # alerts that may be spent before any time has passed
+CREDIT = 0.5  # alerts that may be spent before any time has passed
+SUPPRESSED = 3.0  # of so many improbable stretches the on-delay lets about one through
 LARGEST_P = 1e-2  # the threshold stays below it, however large the budget
 RECORDS_PER_DAY = 1440.0  # assumed of data without time: one record a minute
 DAY_S = 86400.0
@@ -82,7 +84,9 @@ class AlertPolicy:
     def threshold(self) -> float:
         """The tail probability below which a record counts as improbable now."""
         excess = max(0.0, self.n_raised + 1 - (self.allowance + CREDIT))
-        p = min(LARGEST_P, self.alerts_per_day / self.records_per_day) * 10 ** (-DECADES_PER_EXCESS * excess)
+        p = min(LARGEST_P, SUPPRESSED * self.alerts_per_day / self.records_per_day) * 10 ** (
+            -DECADES_PER_EXCESS * excess
+        )
         return max(p, SEVERE_P)
 
     def to_state(self) -> dict[str, Any]:
