@@ -1,4 +1,4 @@
-"""River's own checks read `datasets.CreditCard`, a download of 150 MB: here it is a generator with the same names."""
+"""What several tests share: a plant with known faults, and data for River's own checks without a download."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ import itertools
 from collections.abc import Iterator
 
 import numpy as np
+import pytest
 from river import datasets
 from river.datasets.base import BINARY_CLF, SyntheticDataset
 
+from scrnn_stream.records import Partition, Position, Record
+
 
 class CreditCard(SyntheticDataset):
-    """Payments of 30 features. One in fifty is a fraud and lies far off in some of them."""
+    """Payments of 30 features. One in fifty is a fraud and lies far off in some of them.
+
+    It has the names of River's dataset of that name, which is a download of 150 MB.
+    """
 
     def __init__(self) -> None:
         super().__init__(n_features=30, task=BINARY_CLF)
@@ -27,3 +33,28 @@ class CreditCard(SyntheticDataset):
 
 
 datasets.CreditCard = CreditCard  # before River collects its checks
+
+
+N_MINUTES = 900
+BEGIN, END = 600, 660  # minutes of the faults
+FAULTY = {"mill": "a shift of flow", "pump": "a stuck pressure", "saw": "silence", "fan": "nothing"}
+
+
+@pytest.fixture(scope="session")
+def plant() -> list[Record]:
+    """Four machines, a record a minute each, in time order; three have a fault of one hour, the fan has none."""
+    rng = np.random.default_rng(3)
+    records: list[Record] = []
+    for minute in range(N_MINUTES):
+        for machine in FAULTY:
+            load = np.sin(minute / 20) + 0.3 * rng.normal()
+            flow, pressure = (float(v) for v in (40, 6) + np.array([5, 1]) * (load + 0.3 * rng.normal(size=2)))
+            if BEGIN <= minute < END:
+                if machine == "saw":
+                    continue
+                flow += 60 * (machine == "mill")
+                pressure = 6.25 if machine == "pump" else pressure
+            position = Position(Partition("plant", 0), len(records))
+            time = 1.7e9 + 60 * minute + len(machine)
+            records.append(Record(position, machine, time, {"flow": flow, "pressure": pressure}, received=time + 1))
+    return records

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scrnn_stream.checkpoint import decode, encode
-from scrnn_stream.episodes import CREDIT, DAY_S, OFF_DELAY, OFF_P, ON_DELAY, SEVERE_P, AlertPolicy
+from scrnn_stream.episodes import DAY_S, OFF_DELAY, OFF_P, ON_DELAY, SEVERE_P, AlertPolicy
 
 SEVERE = SEVERE_P / 10
 BETWEEN = (OFF_P * SEVERE_P) ** 0.5  # improbable enough to stay open
@@ -105,7 +105,7 @@ def test_the_threshold_falls_with_each_alert_beyond_the_budget_and_recovers_with
     for _ in range(4):
         fed(policy, *[SEVERE] * ON_DELAY, *[1.0] * OFF_DELAY)
         thresholds.append(policy.threshold)
-    assert thresholds[0] == pytest.approx(1 / 1440, rel=0.01)  # within the budget: one record a day
+    assert 1 / 1440 <= thresholds[0] <= 5 / 1440  # within the budget: about one improbable stretch a day
     assert all(after <= 1.01 * before for before, after in pairwise(thresholds))
     assert thresholds[3] < 0.02 * thresholds[2]  # two decades, while time goes on
     fed(policy, *[1.0] * 1440 * 4)
@@ -113,8 +113,7 @@ def test_the_threshold_falls_with_each_alert_beyond_the_budget_and_recovers_with
 
 
 def test_before_any_time_has_passed_only_the_credit_may_be_spent() -> None:
-    assert AlertPolicy().threshold < 10 ** -(1 - CREDIT) / 1440
-    assert aged(days=1).threshold > AlertPolicy().threshold
+    assert AlertPolicy().threshold < 0.5 * aged(days=1).threshold
 
 
 @pytest.mark.parametrize("interval_s", [1.0, 60.0, 3600.0])
