@@ -108,7 +108,7 @@ class _Stream:
         reason = self._refusal(record, last)
         if reason is not None:
             return Rejected(record.position, reason, _payload(record)), Verdict(math.nan, False, [])
-        if last is not None and last.time is not None and (last.time, last.values) == (record.time, record.values):
+        if last is not None and last.time is not None and _repeats(record, last):
             self.n_duplicates += 1
             return record, Verdict(math.nan, bool(monitor and monitor.episodes), [])
         if monitor is None:
@@ -136,6 +136,8 @@ class _Stream:
     def _refusal(self, record: Record, last: Record | None) -> str | None:
         if record.time is None:
             return None
+        if not math.isfinite(record.time):
+            return f"timestamp is not a finite number: {record.time}"
         if last is not None and last.time is not None and record.time < last.time:
             return f"timestamp goes backwards: {last.time - record.time:g} s before the machine's last record"
 
@@ -161,6 +163,14 @@ class _Stream:
         stream.time, stream.next_offset = state["time"], state["next_offset"]
         stream.n_duplicates, stream._next_check = state["n_duplicates"], state["next_check"]
         return stream
+
+
+def _repeats(record: Record, last: Record) -> bool:
+    """The same time and the same readings; NaN is no reading."""
+    if record.time != last.time:
+        return False
+    readings, before = ({name: v for name, v in r.values.items() if not math.isnan(v)} for r in (record, last))
+    return readings == before
 
 
 def _payload(record: Record) -> bytes:
