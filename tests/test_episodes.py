@@ -13,7 +13,7 @@ from scrnn_stream.checkpoint import decode, encode
 from scrnn_stream.episodes import DAY_S, OFF_DELAY, OFF_P, ON_DELAY, SEVERE_P, AlertPolicy
 
 SEVERE = SEVERE_P / 10
-BETWEEN = (OFF_P * SEVERE_P) ** 0.5  # improbable enough to stay open
+BETWEEN = OFF_P / 2  # improbable enough to stay open
 
 
 def fed(policy: AlertPolicy, *ps: float) -> list[bool]:
