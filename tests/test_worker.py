@@ -1,0 +1,401 @@
+"""The loop between a source and a sink: its order, and that no kill at any point loses an alert."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scrnn_stream.alert import Alert
+from scrnn_stream.checkpoint import CheckpointStore
+from scrnn_stream.pipeline import Outcome, Pipeline
+from scrnn_stream.records import Batch, Partition, Position, Record, Rejected
+from scrnn_stream.worker import Counts, Worker
+
+A, B = Partition("plant", 0), Partition("plant", 1)
+Message = Record | Rejected
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class Journal:
+    """Everything that crosses the border, in order; after so many events the process is killed."""
+
+    def __init__(self, kill_after: float = float("inf")) -> None:
+        self.events: list[str] = []
+        self.kill_after = kill_after
+
+    def note(self, event: str) -> None:
+        self.events.append(event)
+        if len(self.events) > self.kill_after:
+            raise Killed
+
+
+class Broker:
+    """What outlives a process: the log, the committed offsets, and the alerts and dead letters that went out."""
+
+    def __init__(self, *logs: list[Message]) -> None:
+        self.logs = {log[0].position.partition: log for log in logs}
+        self.committed = dict.fromkeys(self.logs, 0)
+        self.alerts: list[Alert] = []
+        self.rejected: list[Rejected] = []
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        return [(alert.id, alert.state) for alert in self.alerts]
+
+
+class FakeSource:
+    def __init__(self, broker: Broker, journal: Journal, size: int, stores: bool = True) -> None:
+        self.broker, self.journal, self.size, self.stores = broker, journal, size, stores
+        self.next: dict[Partition, int] = {}
+        self.seconds = 0.0
+        self.batches: list[Batch] = [Batch([], dict(broker.committed), frozenset())]
+
+    def __enter__(self) -> FakeSource:
+        return self
+
+    def __exit__(self, *exc: object) -> None: ...
+
+    def poll(self, timeout_s: float = 1.0) -> Batch | None:
+        self.seconds += timeout_s
+        if self.batches:
+            return self.batches.pop(0)
+        messages: list[Message] = []
+        for partition, offset in self.next.items():
+            messages += self.broker.logs[partition][offset : offset + self.size]
+            self.next[partition] += self.size
+        return Batch(messages, {}, frozenset()) if messages else None
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        self.next[partition] = offset
+
+    def commit(self, offsets: dict[Partition, int]) -> bool:
+        self.journal.note("commit")
+        if self.stores:
+            self.broker.committed.update(offsets)
+            self.journal.note("committed")
+        return self.stores
+
+
+class FakeSink:
+    """`eager` sends at once what another sends at the flush."""
+
+    def __init__(self, broker: Broker, journal: Journal, eager: bool = False) -> None:
+        self.broker, self.journal, self.eager = broker, journal, eager
+        self.waiting: list[Alert] = []
+
+    def __enter__(self) -> FakeSink:
+        return self
+
+    def __exit__(self, *exc: object) -> None: ...
+
+    def send(self, alert: Alert) -> None:
+        self.journal.note("send")
+        (self.broker.alerts if self.eager else self.waiting).append(alert)
+
+    def reject(self, rejected: Rejected) -> None:
+        self.journal.note("reject")
+        self.broker.rejected.append(rejected)
+
+    def flush(self) -> None:
+        self.journal.note("flush")
+        self.broker.alerts += self.waiting
+        self.waiting.clear()
+        self.journal.note("flushed")
+
+
+class WatchedStore(CheckpointStore):
+    def __init__(self, directory: Path, journal: Journal) -> None:
+        super().__init__(directory)
+        self.journal = journal
+
+    def save(self, partition: Partition, offset: int, state: dict[str, Any]) -> None:
+        self.journal.note("save")
+        super().save(partition, offset, state)
+        self.journal.note("saved")
+
+
+class Tally:
+    """A pipeline whose state is a count: every seventh record of a partition raises an alert."""
+
+    def __init__(self) -> None:
+        self.n: dict[Partition, int] = {}
+
+    def process(self, messages: list[Message], observe: Callable[..., None] | None = None) -> Outcome:
+        outcome = Outcome([], [])
+        for message in messages:
+            if observe is not None:
+                observe(message, None)
+            if isinstance(message, Rejected):
+                outcome.rejected.append(message)
+                continue
+            self.n[message.position.partition] = n = self.n.get(message.position.partition, 0) + 1
+            if n % 7 == 0:
+                outcome.alerts.append(alert(f"{message.position}:{n}", message.position))
+        return outcome
+
+    def check_idle(self, *_: object) -> list[Alert]:
+        return []
+
+    def to_state(self, partition: Partition) -> dict[str, Any]:
+        return {"n": self.n[partition]}
+
+    def restore(self, partition: Partition, state: dict[str, Any]) -> None:
+        self.n[partition] = state["n"]
+
+    def drop(self, partition: Partition) -> None:
+        self.n.pop(partition, None)
+
+
+def alert(id: str, position: Position) -> Alert:
+    return Alert(
+        id=id, machine="m", kind="anomaly", state="firing", severity="warning", begin=None, raised=None,
+        position=position, score=0.5, p_value=1e-3, message="",
+    )  # fmt: skip
+
+
+def log(partition: Partition, n: int) -> list[Message]:
+    return [Record(Position(partition, k), "m", float(k), {"a": float(k)}) for k in range(n)]
+
+
+def worker(broker: Broker, path: Path | None, journal: Journal | None = None, **options: Any) -> Worker:
+    """A worker that has not run yet. With each poll its timeout passes."""
+    journal = journal or Journal()
+    source = FakeSource(broker, journal, options.pop("size", 10), options.pop("stores", True))
+    sink = FakeSink(broker, journal, options.pop("eager", False))
+    store = WatchedStore(path, journal) if path is not None else None
+    options = {"checkpoint_every_s": 0.0, "clock": lambda: source.seconds, "pipeline": Tally(), **options}
+    return Worker(source, sink, store=store, **options)
+
+
+def offsets_kept(path: Path) -> list[int]:
+    return sorted(int(file.stem.split("@")[1]) for file in path.glob("*.ckpt"))
+
+
+@pytest.fixture
+def undisturbed() -> list[tuple[str, str]]:
+    broker = Broker(log(A, 100), log(B, 55))
+    worker(broker, None).run()
+    assert len(broker.told) == 100 // 7 + 55 // 7
+    return broker.told
+
+
+# -- order ------------------------------------------------------------------------------------------------------------
+
+
+def test_alerts_are_sent_then_flushed_then_committed_then_checkpointed(tmp_path: Path) -> None:
+    journal = Journal()
+    worker(Broker(log(A, 14)), tmp_path, journal, size=7).run()
+    once = ["send", "flush", "flushed", "commit", "committed", "save", "saved"]
+    assert journal.events == [*once, *once, "save", "saved"]  # and once more at the end
+
+
+def test_a_batch_without_alerts_is_committed_too() -> None:
+    broker = Broker(log(A, 5))
+    worker(broker, None).run()
+    assert broker.committed == {A: 5}
+
+
+def test_dead_letters_go_out_and_are_counted_with_the_rest() -> None:
+    bad = Rejected(Position(A, 2), "not JSON", b"{")
+    broker = Broker([*log(A, 2), bad, *log(A, 20)[3:]])
+    counts = worker(broker, None).run()
+    assert broker.rejected == [bad]
+    assert counts == Counts(n_records=20, n_replayed=0, n_rejected=1, n_alerts=2)
+
+
+def test_the_observer_sees_live_messages_and_no_replayed_ones(tmp_path: Path) -> None:
+    broker = Broker(log(A, 30))
+    broker.committed[A] = 20
+    seen: list[Message] = []
+    counts = worker(broker, tmp_path, observe=lambda message, _: seen.append(message)).run()
+    assert [message.position.offset for message in seen] == list(range(20, 30))
+    assert (counts.n_replayed, counts.n_records) == (20, 10)
+
+
+def test_it_stops_when_told_and_leaves_a_checkpoint(tmp_path: Path) -> None:
+    broker = Broker(log(A, 100))
+    polls = iter(range(100))
+    worker(broker, tmp_path, checkpoint_every_s=1e9).run(stop=lambda: next(polls) == 4)
+    assert broker.committed == {A: 30}
+    assert offsets_kept(tmp_path) == [30]
+
+
+def test_checkpoints_are_as_far_apart_as_asked(tmp_path: Path) -> None:
+    journal = Journal()
+    worker(Broker(log(A, 100)), tmp_path, journal, checkpoint_every_s=2.5).run(timeout_s=0.5)
+    assert journal.events.count("committed") == 10
+    assert journal.events.count("saved") == 3  # at 2.5 s, at 5 s, and at the end
+
+
+# -- restart ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_restart_replays_from_the_checkpoint_to_the_committed_offset_in_silence(tmp_path: Path) -> None:
+    broker = Broker(log(A, 100))
+    CheckpointStore(tmp_path).save(A, 20, {"n": 20})
+    broker.committed[A] = 40
+    counts = worker(broker, tmp_path).run()
+    assert (counts.n_replayed, counts.n_records) == (20, 60)
+    assert [alert.position.offset + 1 for alert in broker.alerts] == [n for n in range(41, 101) if n % 7 == 0]
+
+
+def test_without_a_checkpoint_the_log_is_replayed_from_its_begin(tmp_path: Path) -> None:
+    broker = Broker(log(A, 100))
+    broker.committed[A] = 50
+    counts = worker(broker, tmp_path).run()
+    assert counts.n_replayed == 50
+    assert [alert.position.offset + 1 for alert in broker.alerts] == [n for n in range(51, 101) if n % 7 == 0]
+
+
+def test_without_a_store_it_begins_at_the_committed_offset() -> None:
+    broker = Broker(log(A, 100))
+    broker.committed[A] = 50
+    assert worker(broker, None).run() == Counts(n_records=50, n_alerts=7)
+
+
+def test_a_checkpoint_beyond_the_committed_offset_is_not_used(tmp_path: Path) -> None:
+    broker = Broker(log(A, 100))
+    CheckpointStore(tmp_path).save(A, 60, {"n": 10**6})
+    broker.committed[A] = 50
+    assert worker(broker, tmp_path).run().n_replayed == 50
+
+
+@pytest.mark.parametrize("eager", [False, True])
+@pytest.mark.parametrize("checkpoint_every_s", [0.0, 1.0, 1e9])
+def test_no_kill_at_any_event_loses_an_alert_or_raises_another(
+    checkpoint_every_s: float, eager: bool, tmp_path: Path, undisturbed: list[tuple[str, str]]
+) -> None:
+    kill_after, was_killed = 0, True
+    while was_killed:
+        broker, path, was_killed = Broker(log(A, 100), log(B, 55)), tmp_path / str(kill_after), False
+        for lives in (kill_after, 7, float("inf")):  # killed, killed again soon after, and left alone
+            try:
+                worker(broker, path, Journal(lives), eager=eager, checkpoint_every_s=checkpoint_every_s).run(
+                    timeout_s=0.4
+                )
+            except Killed:
+                was_killed = True
+            assert all(offset <= max(broker.committed.values()) for offset in offsets_kept(path))
+        assert set(broker.told) == set(undisturbed)
+        assert broker.committed == {A: 100, B: 55}
+        kill_after += 1
+    assert kill_after > 30
+
+
+def test_killed_after_a_commit_no_alert_is_raised_twice(tmp_path: Path, undisturbed: list[tuple[str, str]]) -> None:
+    journal = Journal()
+    worker(Broker(log(A, 100), log(B, 55)), tmp_path / "undisturbed", journal).run()
+    after_commit = [k for k, event in enumerate(journal.events) if event in ("committed", "save", "saved")]
+    assert len(after_commit) > 10
+    for kill_after in after_commit:
+        broker, path = Broker(log(A, 100), log(B, 55)), tmp_path / str(kill_after)
+        with pytest.raises(Killed):
+            worker(broker, path, Journal(kill_after)).run()
+        worker(broker, path).run()
+        assert sorted(broker.told) == sorted(undisturbed)
+
+
+def test_a_commit_that_cannot_be_stored_is_followed_by_no_checkpoint(tmp_path: Path) -> None:
+    broker = Broker(log(A, 50))
+    worker(broker, tmp_path, stores=False).run()
+    assert broker.committed == {A: 0}
+    assert offsets_kept(tmp_path) == []
+    counts = worker(broker, tmp_path).run()
+    assert counts.n_replayed == 0
+    assert offsets_kept(tmp_path)[-1] == broker.committed[A] == 50
+
+
+def test_a_failure_of_the_sink_ends_the_work_before_the_commit(tmp_path: Path) -> None:
+    broker = Broker(log(A, 50))
+    failing = worker(broker, tmp_path)
+
+    def flush() -> None:
+        raise ConnectionError("no broker")
+
+    failing.sink.flush = flush  # type: ignore[method-assign]
+    with pytest.raises(ConnectionError):
+        failing.run()
+    assert broker.committed == {A: 0}
+    assert offsets_kept(tmp_path) == []
+
+
+# -- ownership --------------------------------------------------------------------------------------------------------
+
+
+def test_a_revoked_partition_is_dropped_and_neither_committed_nor_checkpointed_again(tmp_path: Path) -> None:
+    broker = Broker(log(A, 40), log(B, 40))
+    tally, journal = Tally(), Journal()
+    owner = worker(broker, tmp_path, journal, pipeline=tally)
+    source = owner.source
+    assert isinstance(source, FakeSource)
+    source.batches += [
+        Batch([*log(A, 10), *log(B, 10)], {}, frozenset()),
+        Batch(log(B, 20)[10:], {}, frozenset([A])),
+    ]
+    owner.run(stop=lambda: not source.batches)
+    assert tally.n == {B: 20}
+    assert broker.committed == {A: 10, B: 20}
+    assert offsets_kept(tmp_path) == [10, 10, 20]
+
+
+def test_a_partition_that_comes_back_goes_on_where_the_other_owner_committed(tmp_path: Path) -> None:
+    broker = Broker(log(A, 60))
+    tally = Tally()
+    owner = worker(broker, tmp_path, pipeline=tally)
+    source = owner.source
+    assert isinstance(source, FakeSource)
+    source.batches += [
+        Batch(log(A, 10), {}, frozenset()),
+        Batch([], {}, frozenset([A])),
+        Batch([], {A: 30}, frozenset()),
+    ]
+    counts = owner.run()
+    assert counts.n_replayed == 20  # from the checkpoint at 10 to the 30 that the other owner had done
+    assert tally.n[A] == 60
+    assert [alert.position.offset + 1 for alert in broker.alerts] == [7, 35, 42, 49, 56]
+
+
+# -- an idle partition ------------------------------------------------------------------------------------------------
+
+
+def test_the_silence_of_an_idle_partition_is_told_by_the_wall_clock_once() -> None:
+    records = [Record(Position(A, k), "m", 1.7e9 + 60.0 * k, {"a": float(k % 7)}) for k in range(200)]
+    broker, journal = Broker(records), Journal()
+    idle = worker(broker, None, journal, pipeline=Pipeline(), size=200)
+    source = idle.source
+    assert isinstance(source, FakeSource)
+    empty = Batch([], {}, frozenset())
+    source.batches += [Batch(records, {}, frozenset()), *[empty] * 5]
+    idle.run(stop=lambda: not source.batches, timeout_s=300.0)
+    assert [(alert.kind, alert.state, alert.machine) for alert in broker.alerts] == [("silent", "firing", "m")]
+    assert journal.events[-2:] == ["flush", "flushed"]
+
+
+# -- the real pipeline ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def plant_told(plant: list[Record]) -> list[tuple[str, str]]:
+    broker = Broker(list(plant))
+    worker(broker, None, pipeline=Pipeline(), size=100).run()
+    assert len(broker.told) >= 6
+    return broker.told
+
+
+@pytest.mark.parametrize("kill_after", [0, 30, 125, 127, 130, 150])
+def test_a_kill_of_the_real_pipeline_loses_no_alert(
+    kill_after: int, plant: list[Record], plant_told: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    broker = Broker(list(plant))
+    options: dict[str, Any] = {"size": 100, "checkpoint_every_s": 3.0}
+    with pytest.raises(Killed):
+        worker(broker, tmp_path, Journal(kill_after), pipeline=Pipeline(), **options).run(timeout_s=0.4)
+    worker(broker, tmp_path, pipeline=Pipeline(), **options).run(timeout_s=0.4)
+    assert set(broker.told) == set(plant_told)
+    assert offsets_kept(tmp_path)[-1] == len(plant)
