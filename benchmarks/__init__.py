@@ -1,1 +1,1 @@
-"""How good and how fast: programs that print tables. They run the shipped pipeline with its defaults, strictly online."""
+"""How good and how fast: programs that print tables. The shipped pipeline with its defaults, strictly online."""

@@ -1,4 +1,4 @@
-"""NAB's machine temperature: how many of its four labelled windows does an alert begin in, at a tenth of an alert a day?
+"""NAB's machine temperature: in how many of its four labelled windows does an alert begin, at 0.1 alerts a day?
 
     python -m benchmarks.machine_temperature --data NAB_DIR
 

@@ -2,11 +2,11 @@
 
     python -m benchmarks.skab --data SKAB_DIR
 
-SKAB_DIR is the `data` folder of https://github.com/waico/SKAB. Rows from 400 on count, as in SKAB's own protocol; the model goes on
-learning. The table's last line is an alert that is always open, for comparison.
+SKAB_DIR is the `data` folder of https://github.com/waico/SKAB. Rows from 400 on count, as in SKAB's own protocol; the
+model goes on learning. The table's last line is an alert that is always open, for comparison.
 
-Traps: most faults begin at similar rows, so a clock would score well here; row number and time since start are no features of ours.
-other/2.csv has its fault in its first 400 rows, while everything is still learning.
+Traps: most faults begin at similar rows, so a clock would score well here; row number and time since start are no
+features of ours. other/2.csv has its fault in its first 400 rows, while everything is still learning.
 """
 
 from __future__ import annotations

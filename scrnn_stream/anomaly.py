@@ -20,14 +20,15 @@ from scrnn_stream.network import SCRNN
 Array = NDArray[np.float64]
 
 GRACE_PERIOD = 100  # records before calibration begins: means and covariances must settle first
-PROTECTION_P = 1e-5  # a record less probable than this is not learned from, whatever the budget
+PROTECTION_P = 1e-5  # a record less probable than this does not enter the picture of calm, whatever the budget
 
 
 class Cause(NamedTuple):
     """What one sensor contributes to a score.
 
-    The shares of all sensors add to 1. `expected`, `low` and `high` are in the sensor's unit: what the other sensors and its own past lead to
-    expect of its recent average, and the band that holds about 99.7% of calm readings; NaN while unknown.
+    The shares of all sensors add to 1. `expected`, `low` and `high` are in the sensor's unit: what the other sensors
+    and its own past lead to expect of its recent average, and the band that holds about 99.7% of calm readings; NaN
+    while unknown.
     """
 
     share: float
@@ -53,14 +54,16 @@ class Assessment(NamedTuple):
 class SCRNNDetector(base.AnomalyDetector):
     """Learns how a machine behaves and scores each record by how far it departs, from the first record on.
 
-    A Structurally Constrained Recurrent Network[^1] predicts each record from the ones before it. Two kinds of evidence are
-    measured: *fast*, the prediction error with its bias and its spread, and *slow*, the averages of the sensors, which a network
-    that keeps learning cannot forget. Each is turned into a tail probability by the stream's own calm past (rank, then a
-    generalised Pareto tail), and the least of the six, with the price of looking six times paid, gives the score: d / (3 + d) where d is
-    -log10 p, so 0.5 means one calm record in a thousand, on every stream.
+    A Structurally Constrained Recurrent Network[^1] predicts each record from the ones before it. Two kinds of evidence
+    are measured: *fast*, the prediction error with its bias and its spread, and *slow*, the averages of the sensors,
+    which a network that keeps learning cannot forget. Each is turned into a tail probability by the stream's own calm
+    past (rank, then a generalised Pareto tail). The least one p, with the price of looking more than once, gives the
+    score d / (3 + d) where d is -log10 p: 0.5 means one calm record in a thousand, on every stream.
 
-    Records less probable than 1e-4 are not learned from: the state moves on, the weights and the picture of calm hold, so a lasting fault
-    stays visible. After `accept_after` such records in a row the new state is adopted and learned from scratch.
+    The picture of calm is protected: records less probable than 1e-5 do not enter it, so a lasting fault stays visible.
+    After `accept_after` such records in a row the new state is adopted, and the picture is learned from scratch. The
+    network itself goes on learning: frozen through a change it never leaves, its errors would keep the alarm up long
+    after the machine is well again, while the slow evidence remembers the fault anyway.
 
     Until it is calibrated, after some 300 records, `state` is "learning" and the score is 0.
 
@@ -81,7 +84,8 @@ class SCRNNDetector(base.AnomalyDetector):
     accept_after
         Improbable records in a row after which a lasting new state is adopted as normal.
     time_key
-        Name of a feature that holds the record's time: a datetime, or seconds as a number. Without it every record is one step.
+        Name of a feature that holds the record's time: a datetime, or seconds as a number. Without it every record is
+        one step.
     seed
         For the network's starting weights.
 
@@ -94,7 +98,8 @@ class SCRNNDetector(base.AnomalyDetector):
     >>> detector = SCRNNDetector(seed=1)
     >>> scores = []
     >>> for t in range(1000):
-    ...     x = {"flow": math.sin(t / 8) + 0.1 * math.sin(t * t), "pressure": math.cos(t / 8) + 0.1 * math.cos(3 * t * t)}
+    ...     x = {"flow": math.sin(t / 8) + 0.1 * math.sin(t * t), "pressure": math.cos(t / 8)}
+    ...     x["pressure"] += 0.1 * math.cos(3 * t * t)
     ...     if t >= 900:
     ...         x["pressure"] += 2.0
     ...     scores.append(detector.score_one(x))
@@ -194,15 +199,20 @@ class SCRNNDetector(base.AnomalyDetector):
         time = _as_seconds(x.get(self.time_key)) if self.time_key is not None else None
         values = self._columns.vector(x)
         step = self._step(time)
-        measured = self._evidence.measure(values, values - self._forecast(step), step)
+        errors = self._evidence.limited(values) - self._forecast(step)
+        if step > 1:
+            errors = np.full_like(errors, np.nan)  # across a gap nothing was expected
+        measured = self._evidence.measure(values, errors, 1.0)  # and an average of one reading would be no average
         p_values = np.array([tail.probability(s) for tail, s in zip(self._tails, measured.statistics, strict=True)])
-        p_channels = cluster_probability(p_values, ev.CLUSTER_LENGTHS)
-        n_looks = sum(tail.n_missing == 0 for tail in self._tails)  # the price of looking more than once
-        p = min(1.0, n_looks * float(p_channels.min())) if n_looks else 1.0
+        looking = np.array([tail.n_missing == 0 for tail in self._tails])
+        if measured.used.sum() < 2:  # a sensor alone has no others to disagree with
+            looking[ev.SENSOR] = False
+        p_channels = np.where(looking, cluster_probability(p_values, ev.CLUSTER_LENGTHS), 1.0)
+        p = min(1.0, int(looking.sum()) * float(p_channels.min())) if looking.any() else 1.0  # the price of each look
         return Assessment(to_score(p), p, p_channels, values, time, step, measured)
 
     def expected(self, assessed: Assessment) -> tuple[Array, Array]:
-        """What the other sensors and its own past lead to expect of each sensor, and the standard deviation, (D,) each."""
+        """What the others and its own past lead to expect of each sensor, and the standard deviation, (D,) each."""
         _, expected, deviation = self._evidence.contributions(assessed.measured, ev.LEVEL)
         known = self._evidence.known
         return np.where(known, expected, np.nan), np.where(known, deviation, np.nan)
@@ -261,8 +271,6 @@ class SCRNNDetector(base.AnomalyDetector):
         z = self._scale.apply(assessed.x)
         if self._network is not None:
             self._network.learn(self._previous, z, assessed.dt)
-        elif self._network is not None:
-            self._network.advance(self._previous, assessed.dt)
         if learn:
             self._scale.learn(assessed.x)
         self._previous = np.where(np.isfinite(z), z, self._previous)
@@ -280,7 +288,9 @@ class SCRNNDetector(base.AnomalyDetector):
             for tail, statistic, after in zip(self._tails, measured.statistics, ev.SETTLED_AFTER, strict=True):
                 if self._evidence.n_records >= after:
                     tail.learn(float(statistic))
-        self._evidence.learn(measured, np.minimum(1.0, p[: ev.N_DISTANCES] / ev.UNLIKELY))
+        weights = np.minimum(1.0, p[: ev.N_DISTANCES] / ev.UNLIKELY)
+        weights[ev.LEVEL] = min(weights[ev.LEVEL], p[ev.SENSOR] / ev.UNLIKELY)
+        self._evidence.learn(measured, weights)
 
     def _accept(self) -> None:
         """Adopt a lasting new state: the picture of calm is learned anew, the network keeps its weights."""

@@ -1,12 +1,12 @@
 """From a raw statistic to a tail probability: by rank among recent calm values, and by a Pareto tail beyond them.
 
-Tails differ wildly between streams, so each stream and each channel has its own. Beyond the 90% quantile u of the recent calm
-values the excess follows a generalised Pareto distribution[^1], P(excess > z) = (1 + shape z / scale)^(-1 / shape). Shape and scale
-come from probability-weighted moments[^2]; a few hundred values cannot tell the shape, so it is drawn to a prior
-in proportion to the number of *clusters* of excesses, which are what is independent in a stream.
+Tails differ wildly between streams, so each stream and each channel has its own. Beyond the 90% quantile u of the
+recent calm values the excess follows a generalised Pareto distribution[^1], P(excess > z) = (1 + shape z / scale)^(-1 /
+shape). Shape and scale come from probability-weighted moments[^2]. What is independent in a stream are not values but
+*clusters* of excesses: where they are few, the shape is drawn to a prior, and made heavier by what they leave open.
 
 [^1]: Pickands, Statistical inference using extreme order statistics, Annals of Statistics 3, 1975.
-[^2]: Hosking, Wallis, Parameter and quantile estimation for the generalized Pareto distribution, Technometrics 29, 1987.
+[^2]: Hosking, Wallis, Parameter and quantile estimation for the generalized Pareto distribution, 1987.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ REFIT_EVERY = 20  # values between two fits
 SPARE = 24  # ring places beyond MEMORY, so that the window of the last fit can be found again after a restart
 TAIL_QUANTILE = 0.9
 PRIOR_SHAPE = 0.1  # moderately heavy: between an exponential tail (0) and Student's t with 5 degrees of freedom (0.2)
-UNCERTAINTY = 0.2
+UNCERTAINTY = 0.2  # added to the shape, divided by the root of the number of clusters
 PRIOR_WEIGHT = 30  # clusters of excesses that weigh as much as the prior
 SMALLEST_P = 1e-300
 
@@ -72,9 +72,9 @@ def tail_probability(value: float, ordered: Array, tail: Array) -> float:
     """P(a calm value >= value), by rank below the threshold and by the Pareto tail above it."""
     if value > tail[0]:
         p = (1 - TAIL_QUANTILE) * (1 + tail[2] * (value - tail[0]) / tail[1]) ** (-1 / tail[2])
-        return max(p, SMALLEST_P)
+        return float(max(p, SMALLEST_P))
     n = len(ordered)
-    return (1.0 + n - np.searchsorted(ordered, value)) / (n + 1)
+    return float((1.0 + n - np.searchsorted(ordered, value)) / (n + 1))
 
 
 class TailCalibration:
@@ -135,7 +135,7 @@ def cluster_probability(p: Array, cluster_length: Array) -> Array:
     """Probability that a *cluster* of values this improbable begins at a record.
 
     An average that is far out stays there for about its time constant, so that many records share one event: the
-    extremal index[^1] is 1 / cluster_length. The whole division applies from p = 0.01 down; there are no clusters in the bulk.
+    extremal index[^1] is 1 / cluster_length. The whole division applies from p = 0.01 down: the bulk has no clusters.
 
     [^1]: Leadbetter, Extremes and local dependence in stationary sequences, 1983.
     """

@@ -1,10 +1,10 @@
 """From tail probabilities to episodes: on and off delay, hysteresis, and a budget of alerts.
 
 The words are those of alarm management, ANSI/ISA-18.2. An episode opens after ON_DELAY improbable records in a row and
-closes after OFF_DELAY probable ones. What counts as improbable follows from the budget: with N records a day, asking for
-b alerts a day means p < 3 b / N, since the on-delay suppresses about two improbable stretches of three. Whoever has
-spent more than the budget allows must show more: two decades for each alert too many. Severe evidence, p < 1e-9, is
-never held back.
+closes after OFF_DELAY probable ones. What counts as improbable follows from the budget: with N records a day, asking
+for b alerts a day means p < 3 b / N, since the on-delay suppresses about two improbable stretches of three. Whoever
+would spend more than the budget allows so far must show more: two decades for each alert too many. Severe evidence,
+p < 1e-9, is never held back.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ OFF_DELAY = 10  # records
 OFF_P = 1e-3  # hysteresis: an episode stays open while p is below this
 SEVERE_P = 1e-9
 DECADES_PER_EXCESS = 2.0  # by which the threshold falls for each alert beyond the budget
-CREDIT = 0.5  # alerts that may be spent before any time has passed
 SUPPRESSED = 3.0  # of so many improbable stretches the on-delay lets about one through
 LARGEST_P = 1e-2  # the threshold stays below it, however large the budget
 RECORDS_PER_DAY = 1440.0  # assumed of data without time: one record a minute
@@ -83,7 +82,7 @@ class AlertPolicy:
     @property
     def threshold(self) -> float:
         """The tail probability below which a record counts as improbable now."""
-        excess = max(0.0, self.n_raised + 1 - (self.allowance + CREDIT))
+        excess = max(0.0, self.n_raised + 1 - self.allowance)
         p = min(LARGEST_P, SUPPRESSED * self.alerts_per_day / self.records_per_day) * 10 ** (
             -DECADES_PER_EXCESS * excess
         )

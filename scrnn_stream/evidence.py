@@ -1,16 +1,17 @@
-"""The evidence against "calm": six statistics of each record, fast and slow.
+"""The evidence against "calm": seven statistics of each record, fast and slow.
 
     error       fast   x_t - y_t, what the network did not expect
     bias        fast   its average: an expectation that is persistently wrong
     spread      fast   the average of sqrt|error|: noise that grew or died
     level       slow   the average of x: where the machine lives
-    range       slow   a short average of x, outside the range ever seen in calm
+    sensor      slow   the one sensor whose average disagrees most with what the others say
+    range       slow   the average of x, outside the range ever seen in calm
     long_range  slow   a long average of x, likewise: low for longer than ever
 
-The averages are context units of the network's kind, s_t = a s_(t-1) + (1 - a) x_t, one for each sensor (a unit row of B), so that
-each one can be blamed. The first four are measured by Hotelling's T2 against their running mean and covariance, per sensor used.
-What is learned has first stood in a queue of `N_QUEUED` records, and counts less the less likely it was:
-a slow fault would otherwise teach its own beginning as normal.
+The averages are context units of the network's kind, s_t = a s_(t-1) + (1 - a) x_t, one for each sensor (a unit row
+of B), so that each one can be blamed. The first four are measured by Hotelling's T2 against their running mean and
+covariance, per sensor used. What is learned has first stood in a queue of `N_QUEUED` records, and counts less the less
+likely it was: a slow fault would otherwise teach its own beginning as normal.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ from scrnn_stream._kernels import jit
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-CHANNELS = ("error", "bias", "spread", "level", "range", "long_range")
-ERROR, BIAS, SPREAD, LEVEL, RANGE, LONG_RANGE = range(6)
+CHANNELS = ("error", "bias", "spread", "level", "sensor", "range", "long_range")
+ERROR, BIAS, SPREAD, LEVEL, SENSOR, RANGE, LONG_RANGE = range(7)
 N_CHANNELS = len(CHANNELS)
 N_DISTANCES = 4  # the channels measured by T2
 FAST = (ERROR, BIAS, SPREAD)
 
 HALF_LIFE = 5.0  # samples
 LONG_HALF_LIFE = 70.0  # samples: a time constant of about a hundred
-HALF_LIVES = np.array([0.0, HALF_LIFE, HALF_LIFE, HALF_LIFE, HALF_LIFE, LONG_HALF_LIFE])
+HALF_LIVES = np.array([0.0, *[HALF_LIFE] * 5, LONG_HALF_LIFE])
 CLUSTER_LENGTHS = 1 + HALF_LIVES / np.log(2)  # samples: an average far out stays there for its time constant
 SETTLED_AFTER = 10 * HALF_LIVES  # records learned before a channel is calibrated
 N_QUEUED = 20  # records between the measurement of a value and its learning
@@ -43,13 +44,14 @@ ERROR_MEMORY = 1000.0  # samples, of the covariance of error, bias and spread, w
 LEVEL_MEMORY = 4000.0
 UNLIKELY = 0.05  # values of smaller probability count in proportion to it
 LARGEST_JUMP = 10.0  # standard deviations that a learned value may lie off, at most
+LARGEST_STATISTIC = 1e30  # what float32 holds with room to spare
 RIDGE = 0.01  # of the correlation matrix
 MOST_DENSE = 64  # sensors up to which all correlations are kept; beyond, each sensor is measured on its own
 
 
 @jit
 def averaged(out: Array, average: Array, n: Array, x: Array, e: Array, half_life: Array, dt: float) -> None:
-    """out[k] = the channels' values after this record, (6, D): error, and the averages. NaN adds nothing."""
+    """out[k] = the channels' values after this record, (7, D): error, and the averages. NaN adds nothing."""
     K, D = out.shape
     for k in range(K):
         a = 0.5 ** (dt / half_life[k]) if half_life[k] > 0 else 0.0
@@ -121,10 +123,15 @@ def absorb(
 
 
 class Measurement(NamedTuple):
-    """The channels' values after a record, (6, D); the six statistics; which sensors were used and present."""
+    """What a record shows.
+
+    The channels' values after it, (7, D); the seven statistics; by how much each sensor's average disagrees with the
+    others, (D,); which sensors were used and present.
+    """
 
     values: Array
     statistics: Array
+    disagreement: Array
     used: Mask
     present: Mask
 
@@ -138,7 +145,7 @@ class Contribution(NamedTuple):
 
 
 class Evidence:
-    """Averages, and where they live in calm: all that the six channels remember.
+    """Averages, and where they live in calm: all that the seven channels remember.
 
     Parameters
     ----------
@@ -154,6 +161,7 @@ class Evidence:
         "n_changes",
         "low",
         "high",
+        "disagreement",
         "last",
         "n_missing",
         "usual_gap",
@@ -171,6 +179,7 @@ class Evidence:
         self.n_changes = np.zeros(D)
         self.low = np.full((2, D), np.inf)
         self.high = np.full((2, D), -np.inf)
+        self.disagreement = np.zeros(D)  # usual
         self.last = np.full(D, np.nan)  # last reading
         self.n_missing = np.zeros(D)  # records since it
         self.usual_gap = np.zeros(D)  # records that the sensor usually misses between two readings
@@ -183,7 +192,7 @@ class Evidence:
     def measure(self, x: Array, e: Array, dt: float) -> Measurement:
         """The channels after readings x and errors e, both (D,), dt samples after the last ones. Changes nothing."""
         values = np.empty((N_CHANNELS, self.n_sensors))
-        averaged(values, self.average, self.n_averaged, self._limited(x), e, HALF_LIVES, dt)
+        averaged(values, self.average, self.n_averaged, self.limited(x), e, HALF_LIVES, dt)
         present = np.isfinite(x)
         fresh = present | (self.n_missing + 1 <= 3 * self.usual_gap)
         used = fresh & self._known
@@ -191,9 +200,11 @@ class Evidence:
         for k in range(N_DISTANCES):
             seen = (used & np.isfinite(e)) if k == ERROR else used
             statistics[k] = distance(values[k], self.mean[k], self._deviation[k], self._precision[k], seen, self.dense)
+        disagreement = self._project(values, used, LEVEL)[0]
+        statistics[SENSOR] = np.max(disagreement / self._usual_disagreement, initial=0.0) if used.sum() > 1 else 0.0
         for k in (RANGE, LONG_RANGE):
             statistics[k] = outside(values[k], self.low[k - RANGE], self.high[k - RANGE], used)
-        return Measurement(values, statistics, used, present)
+        return Measurement(values, np.minimum(statistics, LARGEST_STATISTIC), disagreement, used, present)
 
     def advance(self, x: Array, measured: Measurement) -> None:
         """Move time: the averages take the record in."""
@@ -219,6 +230,10 @@ class Evidence:
         averages = measured.values[RANGE:]
         self.low[:, seen] = np.minimum(self.low, averages)[:, seen]
         self.high[:, seen] = np.maximum(self.high, averages)[:, seen]
+        gain = weights[LEVEL] * np.maximum(3.0 / (self.n_learned + 3.0), 1.0 / LEVEL_MEMORY)
+        wildest = np.where(self.disagreement > 0, LARGEST_JUMP**2 * self.disagreement, np.inf)
+        surprise = np.minimum(measured.disagreement, wildest) - self.disagreement
+        self.disagreement += np.where(measured.used & present, gain * surprise, 0.0)
         self.n_learned[present] += 1
         if self.n_records % 10 == 0 or self.n_records < N_SENSOR_KNOWN:
             self._refresh()
@@ -228,30 +243,37 @@ class Evidence:
     def contributions(self, measured: Measurement, channel: int) -> Contribution:
         """Who is to blame in `channel`, and what the level channel expects given the other sensors.
 
-        The blame is the reconstruction-based contribution[^1]: the part of T2 that goes away when this one sensor is set to what
-        the others say. With one faulty sensor it is provably the largest.
+        The blame is the reconstruction-based contribution[^1]: the part of T2 that goes away when this one sensor is
+        set to what the others say. With one faulty sensor it is provably the largest.
 
         [^1]: Alcala, Qin, Reconstruction-based contribution for process monitoring, Automatica 45, 2009.
         """
-        blame = self._reconstruction(measured, channel)[0] if channel < N_DISTANCES else self._excess(measured, channel)
-        _, expected, deviation = self._reconstruction(measured, LEVEL)
-        return Contribution(blame, expected, deviation)
+        if channel == SENSOR:
+            blame = measured.disagreement / self._usual_disagreement
+        elif channel < N_DISTANCES:
+            blame = self._project(measured.values, measured.used, channel)[0]
+        else:
+            blame = self._excess(measured, channel)
+        _, shift, curvature = self._project(measured.values, measured.used, LEVEL)
+        deviation = np.sqrt(self._deviation[LEVEL] ** 2 / curvature + self._deviation[ERROR] ** 2)
+        return Contribution(blame, measured.values[LEVEL] - shift, deviation)
 
     def _excess(self, measured: Measurement, k: int) -> Array:
         v, low, high = measured.values[k], self.low[k - RANGE], self.high[k - RANGE]
-        width = np.where(high > low, high - low, np.inf)
-        return np.where(measured.used, np.maximum(np.maximum(v - high, low - v), 0.0) / width, 0.0)
+        width = np.where(high > low, high - low, 1.0)
+        excess = np.maximum(np.maximum(v - high, low - v), 0.0) / width
+        return np.where(measured.used & (high > low), excess, 0.0)
 
-    def _reconstruction(self, measured: Measurement, k: int) -> tuple[Array, Array, Array]:
-        deviation = self._deviation[k]
-        d = np.where(measured.used, (measured.values[k] - self.mean[k]) / deviation, 0.0)
-        precision = self._precision[k] if self.dense else None
-        slope = precision @ d if precision is not None else d
-        curvature = np.diag(precision) if precision is not None else np.ones_like(d)
-        blame = np.where(measured.used, slope**2 / curvature, 0.0)
-        expected = measured.values[k] - deviation * slope / curvature
-        noise = self._deviation[ERROR]
-        return blame, expected, np.sqrt(deviation**2 / curvature + noise**2)
+    def _project(self, values: Array, used: Mask, k: int) -> tuple[Array, Array, Array]:
+        """By sensor: its part of T2, how far it is from what the others say, and the curvature (1 / its variance)."""
+        d = np.where(used, (values[k] - self.mean[k]) / self._deviation[k], 0.0)
+        slope = self._precision[k] @ d if self.dense else d
+        curvature = np.diag(self._precision[k]) if self.dense else np.ones_like(d)
+        return np.where(used, slope**2 / curvature, 0.0), self._deviation[k] * slope / curvature, curvature
+
+    @property
+    def _usual_disagreement(self) -> Array:
+        return np.where(self.disagreement > 0, self.disagreement, 1.0)
 
     # -- keeping ------------------------------------------------------------------------------------------------------
 
@@ -260,21 +282,24 @@ class Evidence:
         """Sensors seen often enough to be judged, (D,)."""
         return self._known
 
-    def _limited(self, x: Array) -> Array:
+    def limited(self, x: Array) -> Array:
         """A wild reading counts as a hundred standard deviations: one glitch must not ruin the averages."""
         reach = np.where(self.n_learned >= 20, 100 * self._deviation[LEVEL], np.inf)
         reach = np.where(self._variance(LEVEL) > 0, reach, np.inf)
         return np.clip(x, self.mean[LEVEL] - reach, self.mean[LEVEL] + reach)
 
     def _variance(self, k: int) -> Array:
-        return np.diag(self.covariance[k]) if self.dense else self.covariance[k, 0]
+        variance: Array = np.diag(self.covariance[k]) if self.dense else self.covariance[k, 0]
+        return variance
 
     def _refresh(self) -> None:
         """Deviations and precision matrices from the covariances."""
         D = self.n_sensors
         variance = np.array([self._variance(k) for k in range(N_DISTANCES)]).reshape(N_DISTANCES, D)
         self._deviation = np.where(variance > 0, np.sqrt(variance), 1.0)
-        self._known = (self.n_learned >= N_SENSOR_KNOWN) & (self.n_changes >= N_CHANGES_KNOWN) & (variance[LEVEL] > 0)
+        self._known: Mask = (
+            (self.n_learned >= N_SENSOR_KNOWN) & (self.n_changes >= N_CHANGES_KNOWN) & (variance[LEVEL] > 0)
+        )
         self._precision = np.zeros((N_DISTANCES, D if self.dense else 1, D))
         if not self.dense or D == 0:
             return
@@ -288,7 +313,7 @@ class Evidence:
     def forget(self) -> None:
         """Start the picture of calm anew; the averages go on."""
         fresh = Evidence(self.n_sensors)
-        for name in ("mean", "covariance", "n_learned", "n_changes", "low", "high", "n_records"):
+        for name in ("mean", "covariance", "n_learned", "n_changes", "low", "high", "disagreement", "n_records"):
             setattr(self, name, getattr(fresh, name))
         self._refresh()
 
@@ -308,8 +333,8 @@ class Evidence:
 
     def to_state(self) -> dict[str, Any]:
         state: dict[str, Any] = {name: getattr(self, name).copy() for name in (*self._PER_SENSOR, "covariance")}
-        return state | {"n_sensors": self.n_sensors, "n_records": self.n_records,
-                        "precision": self._precision.copy(), "deviation": self._deviation.copy(), "known": self._known.copy()}  # fmt: skip
+        state |= {"precision": self._precision.copy(), "deviation": self._deviation.copy(), "known": self._known.copy()}
+        return state | {"n_sensors": self.n_sensors, "n_records": self.n_records}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Evidence:

@@ -36,7 +36,7 @@ class Columns:
         return bool(new)
 
     def vector(self, x: Mapping[Any, Any]) -> Array:
-        """The readings in column order; NaN where one is missing, infinite or not a number. Unknown names are left out."""
+        """The readings in column order; NaN where one is missing, infinite or no number. Unknown names are left out."""
         values = np.full(len(self.names), np.nan)
         for name, reading in x.items():
             column = self._column.get(name)

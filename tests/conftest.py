@@ -7,10 +7,14 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from river import datasets
 from river.datasets.base import BINARY_CLF, SyntheticDataset
 
 from scrnn_stream.records import Partition, Position, Record
+
+settings.register_profile("house", derandomize=True, deadline=None)  # seeds are fixed, and timing is no test
+settings.load_profile("house")
 
 
 class CreditCard(SyntheticDataset):

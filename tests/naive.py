@@ -154,7 +154,7 @@ class Averages:
 
     def step(self, x, e, dt):
         for k, half_life in enumerate(self.half_lives):
-            new = (e, e, np.sqrt(abs(e)), x, x, x)[k]
+            new = (e, e, np.sqrt(abs(e)), x, x, x, x)[k]
             keep = 2 ** (-dt / half_life) if half_life > 0 else 0
             keep = min(keep, self.n / (self.n + 1))  # the first few count alike
             if not np.isnan(new):

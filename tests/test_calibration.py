@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from naive import fit_tail as naive_fit
-from naive import tail_probability as naive_probability
 
 from scrnn_stream import calibration as cal
 from scrnn_stream.calibration import (
@@ -26,6 +24,8 @@ from scrnn_stream.calibration import (
     to_score,
 )
 from scrnn_stream.checkpoint import decode, encode
+from tests.naive import fit_tail as naive_fit
+from tests.naive import tail_probability as naive_probability
 
 PRIOR = {name: getattr(cal, name) for name in ("TAIL_QUANTILE", "PRIOR_SHAPE", "PRIOR_WEIGHT", "UNCERTAINTY")}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from naive import Averages, absorbed, farthest_outside, hotelling
 
 from scrnn_stream import evidence as ev
 from scrnn_stream.checkpoint import decode, encode
@@ -19,6 +18,11 @@ from scrnn_stream.evidence import (
     distance,
     outside,
 )
+from tests.naive import Averages, absorbed, farthest_outside, hotelling
+
+
+def measurement(values: np.ndarray, used: np.ndarray) -> Measurement:
+    return Measurement(values, np.zeros(N_CHANNELS), np.zeros(len(used)), used, used)
 
 
 def correlated(n: int, n_sensors: int, seed: int) -> np.ndarray:
@@ -134,7 +138,7 @@ def test_sensors_that_move_together_are_far_off_when_they_part() -> None:
     for shift in ([1.0, 1.0], [1.0, -1.0]):
         values = np.tile(evidence.mean[ev.LEVEL] + shift, (N_CHANNELS, 1))
         used = np.ones(2, bool)
-        measured = Measurement(values, np.zeros(N_CHANNELS), used, used)
+        measured = measurement(values, used)
         statistics.append(evidence.contributions(measured, ev.LEVEL).blame.max())
     assert statistics[1] > 20 * statistics[0]
 
@@ -174,7 +178,7 @@ def test_the_faulty_sensor_is_blamed_first_on_random_correlated_data(n_sensors: 
     for faulty in range(min(n_sensors, 20)):
         values = np.tile(evidence.mean[ev.LEVEL], (N_CHANNELS, 1))
         values[ev.LEVEL, faulty] += 8 * deviation[faulty]
-        blame, expected, _ = evidence.contributions(Measurement(values, np.zeros(N_CHANNELS), used, used), ev.LEVEL)
+        blame, expected, _ = evidence.contributions(measurement(values, used), ev.LEVEL)
         assert blame.argmax() == faulty
         np.testing.assert_allclose(expected[faulty], evidence.mean[ev.LEVEL, faulty], atol=2 * deviation[faulty])
 
@@ -185,7 +189,7 @@ def test_the_sensor_outside_its_range_is_blamed_alone(channel: int) -> None:
     values = np.tile(evidence.mean[ev.LEVEL], (N_CHANNELS, 1))
     values[channel, 1] = evidence.high[channel - ev.RANGE, 1] + 100
     used = np.ones(3, bool)
-    blame = evidence.contributions(Measurement(values, np.zeros(N_CHANNELS), used, used), channel).blame
+    blame = evidence.contributions(measurement(values, used), channel).blame
     assert blame[1] > 0
     assert blame[0] == blame[2] == 0
 
@@ -237,7 +241,6 @@ def test_restored_evidence_goes_on_identically(n: int, n_sensors: int) -> None:
     assert encode(restored.to_state()) == encode(original.to_state())
 
 
-@pytest.mark.xfail(raises=RuntimeWarning, reason="infinity over infinity for a sensor that has no range yet")
 @pytest.mark.parametrize("channel", [ev.RANGE, ev.LONG_RANGE])
 def test_a_new_sensor_without_a_range_is_not_to_blame(channel: int) -> None:
     evidence = watched(correlated(200, 2, seed=17))

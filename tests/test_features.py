@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from naive import running_scale
 
 from scrnn_stream.features import LARGEST_DEVIATION, LARGEST_READING, Columns, Scale, as_reading
+from tests.naive import running_scale
 
 
 def scale_of(samples: np.ndarray) -> Scale:

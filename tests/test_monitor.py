@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import BEGIN, END, N_MINUTES
 
 from scrnn_stream.alert import Alert
 from scrnn_stream.checkpoint import decode, encode
 from scrnn_stream.episodes import ON_DELAY, SEVERE_P
 from scrnn_stream.monitor import N_DRAWN, N_TRAIL, Monitor, Settings, Verdict
 from scrnn_stream.records import Partition, Position, Record
+from tests.conftest import BEGIN, END, N_MINUTES
 
 FAULT = range(BEGIN, END)
 

@@ -6,10 +6,10 @@ import pickle
 
 import numpy as np
 import pytest
-from naive import NAMES, Network, finite_differences, loss, run
 
 from scrnn_stream import _kernels
 from scrnn_stream.network import SCRNN
+from tests.naive import NAMES, Network, finite_differences, loss, run
 
 # n_inputs, n_outputs, n_hidden, n_context
 SHAPES = [(2, 3, 4, 3), (1, 1, 1, 1), (3, 2, 4, 0), (3, 2, 0, 4), (1, 2, 3, 5)]
