@@ -171,15 +171,17 @@ def _water_faults() -> list[Fault]:
 
 def _table(title: str, catches: list[Catch]) -> Table:
     table = Table(title=title, title_justify="left")
-    for column in ("machine", "fault", "sensors", "began", "caught by", "delay", "leading sensor"):
+    for column in ("fault", "began", "caught by", "delay", "leading sensor"):
         table.add_column(column, overflow="fold")
-    for fault, alert in catches:
-        sensors = ", ".join(fault.sensors) if len(fault.sensors) < 4 else "all"
-        delay = Catch(fault, alert).delay_s
+    for catch in catches:
+        fault, alert = catch
+        delay = f"{catch.delay_s / 3600:.1f} h" if catch.delay_s is not None else "-"
         leading = alert.sensors[0].sensor if alert is not None and alert.sensors else "-"
         caught = alert.kind if alert is not None else "[red]missed[/red]"
-        late = f"{delay / 3600:.1f} h" if delay is not None else "-"
-        table.add_row(fault.machine, fault.kind.replace("_", " "), sensors, clock(fault.begin), caught, late, leading)
+        what = f"{fault.machine}: {fault.kind.replace('_', ' ')}"
+        if len(fault.sensors) == 1:
+            what += f" ({fault.sensors[0]})"
+        table.add_row(what, clock(fault.begin)[5:], caught, delay, leading)
     return table
 
 

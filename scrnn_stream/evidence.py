@@ -45,6 +45,7 @@ LEVEL_MEMORY = 4000.0
 UNLIKELY = 0.05  # values of smaller probability count in proportion to it
 LARGEST_JUMP = 10.0  # standard deviations that a learned value may lie off, at most
 LARGEST_STATISTIC = 1e30  # what float32 holds with room to spare
+CULPRIT = 25.0  # a sensor five standard deviations from what the others say has no say itself
 RIDGE = 0.01  # of the correlation matrix
 MOST_DENSE = 64  # sensors up to which all correlations are kept; beyond, each sensor is measured on its own
 
@@ -254,9 +255,23 @@ class Evidence:
             blame = self._project(measured.values, measured.used, channel)[0]
         else:
             blame = self._excess(measured, channel)
-        _, shift, curvature = self._project(measured.values, measured.used, LEVEL)
+        shift, curvature = self._without_the_culprit(measured)
         deviation = np.sqrt(self._deviation[LEVEL] ** 2 / curvature + self._deviation[ERROR] ** 2)
         return Contribution(blame, measured.values[LEVEL] - shift, deviation)
+
+    def _without_the_culprit(self, measured: Measurement) -> tuple[Array, Array]:
+        """How far each level is from what the others say, and the curvature; a faulty sensor has no say on others."""
+        blame, shift, curvature = self._project(measured.values, measured.used, LEVEL)
+        if not self.dense or not (blame > CULPRIT).any():
+            return shift, curvature
+        culprit = int(blame.argmax())
+        precision = self._precision[LEVEL]
+        others = precision - np.outer(precision[:, culprit], precision[culprit]) / precision[culprit, culprit]
+        d = np.where(measured.used, (measured.values[LEVEL] - self.mean[LEVEL]) / self._deviation[LEVEL], 0.0)
+        rest = np.arange(self.n_sensors) != culprit
+        curvature = np.where(rest, np.maximum(np.diag(others), 1e-12), curvature)
+        shift = np.where(rest, self._deviation[LEVEL] * (others @ d) / curvature, shift)
+        return shift, curvature
 
     def _excess(self, measured: Measurement, k: int) -> Array:
         v, low, high = measured.values[k], self.low[k - RANGE], self.high[k - RANGE]
@@ -308,7 +323,8 @@ class Evidence:
         for k in range(N_DISTANCES):
             correlation = self.covariance[k] / np.outer(self._deviation[k], self._deviation[k])
             correlation = np.where(np.outer(self._known, self._known), correlation, 0.0)
-            self._precision[k] = np.linalg.inv(correlation + np.diag(np.where(self._known, shrink[k], 1.0)))
+            spectrum, axes = np.linalg.eigh(correlation)  # readings that miss each other can leave it indefinite
+            self._precision[k] = (axes / (np.maximum(spectrum, 0.0) + shrink[k])) @ axes.T
 
     def forget(self) -> None:
         """Start the picture of calm anew; the averages go on."""

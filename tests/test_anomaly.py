@@ -83,22 +83,22 @@ def dirty(n: int) -> Stream:
 
 
 STREAMS: dict[str, Stream] = {
-    "dirty": dirty(900),
+    "dirty": dirty(700),
     "dirty from the start": [{"a": v, "b": 1.0} for v in (math.nan, math.inf, 1e308, 1e99, -1e99, "x", None, True, 0)]
     * 60,
     "nothing but text": [{"a": "on", "b": "off"}] * 400,
     "empty": [{}] * 400,
     "all missing": [{"a": math.nan, "b": None}] * 400,
-    "vanishing sensor": vanishing(900),
-    "emerging sensor": emerging(900),
-    "constant sensor": [x | {"constant": 5.0} for x in machine(600)],
-    "all constant": [{"a": 5.0, "b": 0.0}] * 600,
+    "vanishing sensor": vanishing(700),
+    "emerging sensor": emerging(700),
+    "constant sensor": [x | {"constant": 5.0} for x in machine(500)],
+    "all constant": [{"a": 5.0, "b": 0.0}] * 450,
     "constant that moves once": [{"a": 5.0 if t < 500 else 6.0, "b": 1.0} for t in range(700)],
     "two values": [{"a": float(t % 2)} for t in range(700)],
     "one sensor": noise(600, 1),
-    "tiny": [{k: v * 1e-30 for k, v in x.items()} for x in noise(600)],
-    "huge": [{k: v * 1e30 for k, v in x.items()} for x in noise(600)],
-    "more sensors than correlations are kept for": noise(600, MOST_DENSE + 6),
+    "tiny": [{k: v * 1e-30 for k, v in x.items()} for x in noise(450)],
+    "huge": [{k: v * 1e30 for k, v in x.items()} for x in noise(450)],
+    "more sensors than correlations are kept for": noise(400, MOST_DENSE + 6),
     "names that are no text": [{0: x["s0"], ("a", 1): x["s1"], "b": x["s2"]} for x in noise(400)],  # type: ignore[dict-item]
 }
 

@@ -81,7 +81,7 @@ def test_uniform_probabilities_raise_no_more_alerts_than_the_budget(alerts_per_d
     assert policy.budget_used == policy.n_raised / max(1, policy.allowance)
 
 
-@given(st.lists(st.floats(0, 1), min_size=200, max_size=2000), st.floats(0.01, 100))
+@given(st.lists(st.floats(0, 1), min_size=20, max_size=400), st.floats(0.01, 100))
 def test_the_budget_never_lets_the_threshold_below_severe_evidence(ps: list[float], alerts_per_day: float) -> None:
     policy = AlertPolicy(alerts_per_day)
     for p in ps:

@@ -1,4 +1,4 @@
-"""The six statistics: kernels against their naive twins, blame on the faulty sensor, growth, restart."""
+"""The statistics of a record: kernels against their naive twins, blame on the faulty sensor, growth, restart."""
 
 from __future__ import annotations
 
@@ -19,10 +19,6 @@ from scrnn_stream.evidence import (
     outside,
 )
 from tests.naive import Averages, absorbed, farthest_outside, hotelling
-
-
-def measurement(values: np.ndarray, used: np.ndarray) -> Measurement:
-    return Measurement(values, np.zeros(N_CHANNELS), np.zeros(len(used)), used, used)
 
 
 def correlated(n: int, n_sensors: int, seed: int) -> np.ndarray:
@@ -51,6 +47,15 @@ def watched(readings: np.ndarray) -> Evidence:
 
 def variances(evidence: Evidence) -> np.ndarray:
     return evidence.covariance.diagonal(axis1=1, axis2=2) if evidence.dense else evidence.covariance[:, 0]
+
+
+def imagined(evidence: Evidence, channel: int, values: np.ndarray) -> Measurement:
+    """A measurement of a calm machine, but for the values of one channel; every sensor is used."""
+    middle = evidence.mean[ev.LEVEL]
+    measured = evidence.measure(middle, np.zeros_like(middle), 1.0)
+    everything = np.tile(middle, (N_CHANNELS, 1))
+    everything[channel] = values
+    return measured._replace(values=everything, used=np.ones(len(middle), bool))
 
 
 # -- kernels ----------------------------------------------------------------------------------------------------------
@@ -134,13 +139,11 @@ def test_sensors_that_move_together_are_far_off_when_they_part() -> None:
     cause = np.random.default_rng(8).normal(size=800)
     noise = 0.05 * np.random.default_rng(9).normal(size=(800, 2))
     evidence = watched(cause[:, None] + noise)
-    statistics = []
-    for shift in ([1.0, 1.0], [1.0, -1.0]):
-        values = np.tile(evidence.mean[ev.LEVEL] + shift, (N_CHANNELS, 1))
-        used = np.ones(2, bool)
-        measured = measurement(values, used)
-        statistics.append(evidence.contributions(measured, ev.LEVEL).blame.max())
-    assert statistics[1] > 20 * statistics[0]
+    together, apart = (
+        evidence.contributions(imagined(evidence, ev.LEVEL, evidence.mean[ev.LEVEL] + shift), ev.LEVEL).blame.max()
+        for shift in ([1.0, 1.0], [1.0, -1.0])
+    )
+    assert apart > 20 * together
 
 
 def test_a_constant_sensor_is_not_judged_and_a_missing_one_only_for_a_while() -> None:
@@ -173,23 +176,37 @@ def test_one_wild_reading_does_not_ruin_the_averages() -> None:
 def test_the_faulty_sensor_is_blamed_first_on_random_correlated_data(n_sensors: int) -> None:
     readings = correlated(1500, n_sensors, seed=n_sensors)
     evidence = watched(readings)
-    used = np.ones(n_sensors, bool)
     deviation = np.sqrt(variances(evidence)[ev.LEVEL])
     for faulty in range(min(n_sensors, 20)):
-        values = np.tile(evidence.mean[ev.LEVEL], (N_CHANNELS, 1))
-        values[ev.LEVEL, faulty] += 8 * deviation[faulty]
-        blame, expected, _ = evidence.contributions(measurement(values, used), ev.LEVEL)
+        values = evidence.mean[ev.LEVEL].copy()
+        values[faulty] += 8 * deviation[faulty]
+        blame, expected, _ = evidence.contributions(imagined(evidence, ev.LEVEL, values), ev.LEVEL)
         assert blame.argmax() == faulty
         np.testing.assert_allclose(expected[faulty], evidence.mean[ev.LEVEL, faulty], atol=2 * deviation[faulty])
+
+
+@pytest.mark.parametrize("n_sensors", [2, 5, 12])
+def test_the_sensor_that_leaves_the_others_disagrees_most(n_sensors: int) -> None:
+    readings = correlated(1500, n_sensors, seed=n_sensors)
+    calm = watched(readings)
+    state = calm.to_state()
+    for faulty in range(n_sensors):
+        evidence = Evidence.from_state(state)
+        for x in readings[-20:].copy():
+            usual = calm.measure(x, np.zeros(n_sensors), 1.0).statistics[ev.SENSOR]
+            x[faulty] += 3 * readings[:, faulty].std()
+            measured = evidence.measure(x, np.zeros(n_sensors), 1.0)
+            evidence.advance(x, measured)
+        assert measured.statistics[ev.SENSOR] > 5 * usual
+        assert evidence.contributions(measured, ev.SENSOR).blame.argmax() == faulty
 
 
 @pytest.mark.parametrize("channel", [ev.RANGE, ev.LONG_RANGE])
 def test_the_sensor_outside_its_range_is_blamed_alone(channel: int) -> None:
     evidence = watched(correlated(400, 3, seed=12))
-    values = np.tile(evidence.mean[ev.LEVEL], (N_CHANNELS, 1))
-    values[channel, 1] = evidence.high[channel - ev.RANGE, 1] + 100
-    used = np.ones(3, bool)
-    blame = evidence.contributions(measurement(values, used), channel).blame
+    values = evidence.mean[ev.LEVEL].copy()
+    values[1] = evidence.high[channel - ev.RANGE, 1] + 100
+    blame = evidence.contributions(imagined(evidence, channel, values), channel).blame
     assert blame[1] > 0
     assert blame[0] == blame[2] == 0
 
@@ -205,7 +222,7 @@ def test_growth_keeps_what_is_known(n_old: int, n_new: int) -> None:
     evidence.grow(n_new)
     new = evidence.to_state()
     assert evidence.n_sensors == n_new
-    for name in ("average", "mean", "n_learned", "n_changes", "low", "high", "last", "deviation", "known"):
+    for name in (*Evidence._PER_SENSOR, "deviation", "known"):
         np.testing.assert_array_equal(new[name][..., :n_old], old[name], err_msg=name)
     np.testing.assert_array_equal(variances(evidence)[:, :n_old], variance)
     assert not evidence.known[n_old:].any()

@@ -179,9 +179,9 @@ def offsets_kept(path: Path) -> list[int]:
 
 @pytest.fixture
 def undisturbed() -> list[tuple[str, str]]:
-    broker = Broker(log(A, 100), log(B, 55))
+    broker = Broker(log(A, 60), log(B, 25))
     worker(broker, None).run()
-    assert len(broker.told) == 100 // 7 + 55 // 7
+    assert len(broker.told) == 60 // 7 + 25 // 7
     return broker.told
 
 
@@ -266,14 +266,13 @@ def test_a_checkpoint_beyond_the_committed_offset_is_not_used(tmp_path: Path) ->
     assert worker(broker, tmp_path).run().n_replayed == 50
 
 
-@pytest.mark.parametrize("eager", [False, True])
-@pytest.mark.parametrize("checkpoint_every_s", [0.0, 1.0, 1e9])
+@pytest.mark.parametrize(("checkpoint_every_s", "eager"), [(0.0, False), (0.0, True), (1.0, False), (1e9, True)])
 def test_no_kill_at_any_event_loses_an_alert_or_raises_another(
     checkpoint_every_s: float, eager: bool, tmp_path: Path, undisturbed: list[tuple[str, str]]
 ) -> None:
     kill_after, was_killed = 0, True
     while was_killed:
-        broker, path, was_killed = Broker(log(A, 100), log(B, 55)), tmp_path / str(kill_after), False
+        broker, path, was_killed = Broker(log(A, 60), log(B, 25)), tmp_path / str(kill_after), False
         for lives in (kill_after, 7, float("inf")):  # killed, killed again soon after, and left alone
             try:
                 worker(broker, path, Journal(lives), eager=eager, checkpoint_every_s=checkpoint_every_s).run(
@@ -283,18 +282,18 @@ def test_no_kill_at_any_event_loses_an_alert_or_raises_another(
                 was_killed = True
             assert all(offset <= max(broker.committed.values()) for offset in offsets_kept(path))
         assert set(broker.told) == set(undisturbed)
-        assert broker.committed == {A: 100, B: 55}
+        assert broker.committed == {A: 60, B: 25}
         kill_after += 1
-    assert kill_after > 30
+    assert kill_after > 25
 
 
 def test_killed_after_a_commit_no_alert_is_raised_twice(tmp_path: Path, undisturbed: list[tuple[str, str]]) -> None:
     journal = Journal()
-    worker(Broker(log(A, 100), log(B, 55)), tmp_path / "undisturbed", journal).run()
+    worker(Broker(log(A, 60), log(B, 25)), tmp_path / "undisturbed", journal).run()
     after_commit = [k for k, event in enumerate(journal.events) if event in ("committed", "save", "saved")]
     assert len(after_commit) > 10
     for kill_after in after_commit:
-        broker, path = Broker(log(A, 100), log(B, 55)), tmp_path / str(kill_after)
+        broker, path = Broker(log(A, 60), log(B, 25)), tmp_path / str(kill_after)
         with pytest.raises(Killed):
             worker(broker, path, Journal(kill_after)).run()
         worker(broker, path).run()
