@@ -15,7 +15,7 @@ import pytest
 from scrnn_stream import SCRNNDetector
 from scrnn_stream.calibration import to_score
 from scrnn_stream.checkpoint import decode, encode
-from scrnn_stream.evidence import MOST_DENSE
+from scrnn_stream.evidence import MOST_DENSE, N_QUEUED
 
 NAMES = ("flow", "pressure", "current", "vibration")
 Stream = list[dict[str, Any]]
@@ -275,6 +275,15 @@ def test_a_protected_record_moves_time_but_does_not_count_as_calm(trained: Calla
     assert detector.in_episode
     assert [tail["n"] for tail in detector.to_state()["tails"]] == calm
     assert detector.score_one(fault) > to_score(1e-6)
+
+
+def test_what_led_up_to_a_fault_is_not_learned(trained: Callable[[], SCRNNDetector]) -> None:
+    detector = trained()
+    calm = machine(850)[800:]
+    learned = detector.to_state()["evidence"]["n_records"]
+    detector.learn_one(dict.fromkeys(NAMES, 1e4))
+    run(detector, calm[: N_QUEUED // 2])
+    assert detector.to_state()["evidence"]["n_records"] == learned
 
 
 def test_a_sensor_not_known_yet_is_not_to_blame(trained: Callable[[], SCRNNDetector]) -> None:

@@ -54,6 +54,12 @@ def test_one_improbable_record_starts_the_off_delay_anew() -> None:
     assert all(fed(opened(), *([1.0] * (OFF_DELAY - 1) + [SEVERE]) * 50))
 
 
+def test_after_an_episode_the_on_delay_counts_from_nothing() -> None:
+    policy = opened()
+    fed(policy, *[1.0] * OFF_DELAY)
+    assert fed(policy, *[SEVERE] * ON_DELAY) == [False] * (ON_DELAY - 1) + [True]
+
+
 def test_what_keeps_an_episode_open_would_not_open_one() -> None:
     policy = opened()
     assert policy.threshold < BETWEEN

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scrnn_stream.features import LARGEST_DEVIATION, LARGEST_READING, Columns, Scale, as_reading
+from scrnn_stream.features import LARGEST_DEVIATION, LARGEST_READING, SCALE_MEMORY, Columns, Scale, as_reading
 from tests.naive import running_scale
 
 
@@ -66,6 +66,12 @@ def test_the_scale_is_its_naive_twin() -> None:
         mean, variance = running_scale(samples[:, column])
         assert scale.mean[column] == pytest.approx(mean, rel=1e-12)
         assert scale.variance[column] == pytest.approx(variance, rel=1e-12)
+
+
+def test_the_scale_never_stops_following() -> None:
+    old = Scale(np.zeros(1), np.ones(1), np.array([1e9]))
+    old.learn(np.array([1.0]))
+    assert old.mean[0] == pytest.approx(3 / (SCALE_MEMORY + 2))
 
 
 def test_the_scale_finds_mean_and_deviation_of_a_steady_sensor() -> None:

@@ -90,6 +90,22 @@ def test_the_all_clear_has_the_same_id_and_the_worst_evidence(alerts: dict[str, 
     assert resolved.score >= firing.score
 
 
+def test_a_fault_that_grows_is_told_at_its_worst_when_it_is_over(plant: list[Record]) -> None:
+    growing = [
+        dataclasses.replace(r, values=r.values | {"flow": r.values["flow"] + max(0, minute(r.time) - BEGIN)})
+        if minute(r.time) < END
+        else r
+        for r in of(plant, "fan")
+    ]
+    alerts = made("fan", growing)[1]
+    firing, resolved = (only(alerts, "anomaly", state) for state in ("firing", "resolved"))
+    assert resolved.p_value < firing.p_value / 1000
+    assert resolved.score > firing.score
+    assert resolved.severity == "critical"
+    assert resolved.sensors[0].sensor == "flow"
+    assert resolved.sensors[0].actual > firing.sensors[0].actual
+
+
 def test_the_evidence_adds_up_and_its_trails_lead_up_to_the_alert(alerts: dict[str, list[Alert]]) -> None:
     for alert in alerts["mill"]:
         assert sum(evidence.share for evidence in alert.sensors) == pytest.approx(1)

@@ -284,6 +284,15 @@ def test_a_file_sorted_by_machine_raises_no_false_silence(order: list[str], plan
     assert {alert.machine for alert in outcome.alerts if alert.kind == "stuck"} == {"pump"}
 
 
+def test_a_machine_whose_clock_is_behind_is_not_silent() -> None:
+    punctual, late = steady("a", range(600)), steady("b", range(600))
+    behind = [dataclasses.replace(record, time=(record.time or 0) - 1800) for record in late]
+    records = [record for pair in zip(punctual, behind, strict=True) for record in pair]
+    outcome = Pipeline().process(numbered(records))
+    assert outcome.rejected == []
+    assert not [alert for alert in outcome.alerts if alert.kind == "silent"]
+
+
 def test_a_silence_of_the_whole_plant_is_told_and_resolved_at_the_return() -> None:
     stream = steady("a", range(200)) + steady("a", range(500, 510), first_offset=200)
     alerts = [alert for alert in alerts_of(stream) if alert.kind == "silent"]

@@ -310,6 +310,22 @@ def test_a_commit_that_cannot_be_stored_is_followed_by_no_checkpoint(tmp_path: P
     assert offsets_kept(tmp_path)[-1] == broker.committed[A] == 50
 
 
+def test_when_only_a_later_commit_fails_the_checkpoints_are_those_of_the_commits_before(tmp_path: Path) -> None:
+    broker = Broker(log(A, 50))
+    owner = worker(broker, tmp_path)
+    source = owner.source
+    assert isinstance(source, FakeSource)
+
+    def lose_the_group_after_twenty() -> bool:
+        source.stores = owner.counts.n_records < 20
+        return False
+
+    owner.run(stop=lose_the_group_after_twenty)
+    assert broker.committed == {A: 20}
+    assert offsets_kept(tmp_path) == [10, 20]
+    assert CheckpointStore(tmp_path).load(A, at_most=50) == (20, {"n": 20})
+
+
 def test_a_failure_of_the_sink_ends_the_work_before_the_commit(tmp_path: Path) -> None:
     broker = Broker(log(A, 50))
     failing = worker(broker, tmp_path)
