@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scrnn_stream import calibration as cal
@@ -81,6 +81,7 @@ def test_a_larger_value_is_never_more_probable(name: str) -> None:
     assert max(p) <= 1
 
 
+@settings(max_examples=40)
 @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=N_NEEDED, max_size=N_NEEDED + 50), st.floats(-1e9, 1e9))
 def test_the_probability_is_one_whatever_was_learned(values: list[float], value: float) -> None:
     assert SMALLEST_P <= learned(np.array(values)).probability(value) <= 1

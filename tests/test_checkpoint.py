@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -76,6 +76,7 @@ def test_a_tree_of_everything_comes_back_bit_identically() -> None:
     assert encode(decode(encode(STATE))) == encode(STATE)
 
 
+@settings(max_examples=40)
 @given(trees)
 def test_any_tree_comes_back_bit_identically(state: dict[str, Any]) -> None:
     assert same(decode(encode(state)), state)
