@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from river import base
 
-from scrnn_stream import evidence as ev
-from scrnn_stream.calibration import TailCalibration, cluster_probability, to_score
+from scrnn_stream import channels as ch
+from scrnn_stream.calibration import N_NEEDED, TailCalibration, cluster_probability, to_score
 from scrnn_stream.evidence import Evidence, Measurement
 from scrnn_stream.features import Columns, Scale, as_reading
 from scrnn_stream.network import SCRNN
@@ -20,6 +20,10 @@ from scrnn_stream.network import SCRNN
 Array = NDArray[np.float64]
 
 GRACE_PERIOD = 100  # records before calibration begins: means and covariances must settle first
+N_QUEUED = 20  # records between the measurement of a value and its learning
+UNLIKELY = 0.05  # values of smaller probability count in proportion to it
+N_INDEPENDENT = 15  # cluster lengths before a channel is calibrated: long averages say little new
+SENSOR_DELAY = 300  # values that the tail of `sensor` lags behind: gauges drift for days
 PROTECTION_P = 1e-5  # a record less probable than this does not enter the picture of calm, whatever the budget
 
 
@@ -174,8 +178,8 @@ class SCRNNDetector(base.AnomalyDetector):
     @property
     def n_records_to_ready(self) -> int:
         """Records that are still needed before scores mean something."""
-        n_grace = max(0, self.grace_period - self._evidence.n_records)
-        n_queued = ev.N_QUEUED - len(self._queue) if n_grace == 0 else ev.N_QUEUED
+        n_grace = max(0, self.grace_period - self._evidence.picture.n_records)
+        n_queued = N_QUEUED - len(self._queue) if n_grace == 0 else N_QUEUED
         n_missing = self._tails[0].n_missing
         return n_missing + n_grace + n_queued if n_missing else 0
 
@@ -199,32 +203,32 @@ class SCRNNDetector(base.AnomalyDetector):
         time = _as_seconds(x.get(self.time_key)) if self.time_key is not None else None
         values = self._columns.vector(x)
         step = self._step(time)
-        errors = self._evidence.limited(values) - self._forecast(step)
+        errors = self._evidence.picture.limited(values) - self._forecast(step)
         if step > 1:
             errors = np.full_like(errors, np.nan)  # across a gap nothing was expected
         measured = self._evidence.measure(values, errors, 1.0)  # and an average of one reading would be no average
         p_values = np.array([tail.probability(s) for tail, s in zip(self._tails, measured.statistics, strict=True)])
         looking = np.array([tail.n_missing == 0 for tail in self._tails])
         if measured.used.sum() < 2:  # a sensor alone has no others to disagree with
-            looking[ev.SENSOR] = False
-        p_channels = np.where(looking, cluster_probability(p_values, ev.CLUSTER_LENGTHS), 1.0)
+            looking[ch.SENSOR] = False
+        p_channels = np.where(looking, cluster_probability(p_values, ch.CLUSTER_LENGTHS), 1.0)
         p = min(1.0, int(looking.sum()) * float(p_channels.min())) if looking.any() else 1.0  # the price of each look
         return Assessment(to_score(p), p, p_channels, values, time, step, measured)
 
     def expected(self, assessed: Assessment) -> tuple[Array, Array]:
         """What the others and its own past lead to expect of each sensor, and the standard deviation, (D,) each."""
-        _, expected, deviation = self._evidence.contributions(assessed.measured, ev.LEVEL)
-        known = self._evidence.known
+        _, expected, deviation = self._evidence.contributions(assessed.measured, ch.LEVEL)
+        known = self._evidence.picture.known
         return np.where(known, expected, np.nan), np.where(known, deviation, np.nan)
 
     def explain_assessed(self, assessed: Assessment) -> dict[str, Cause]:
         """The causes of an assessment that has not been learned yet."""
-        channel = int(np.argmin(assessed.p_channels)) if assessed.p < 1 else ev.LEVEL
+        channel = int(np.argmin(assessed.p_channels)) if assessed.p < 1 else ch.LEVEL
         blame, expected, deviation = self._evidence.contributions(assessed.measured, channel)
         total = float(blame.sum())
         share = blame / total if total > 0 else np.full(len(blame), 1 / max(1, len(blame)))
-        known = self._evidence.known
-        kind: Literal["fast", "slow"] = "fast" if channel in ev.FAST else "slow"
+        known = self._evidence.picture.known
+        kind: Literal["fast", "slow"] = "fast" if channel in ch.FAST else "slow"
         causes = {}
         for j, sensor in enumerate(self._columns.names):
             center, reach = (expected[j], 3 * deviation[j]) if known[j] else (math.nan, math.nan)
@@ -258,7 +262,7 @@ class SCRNNDetector(base.AnomalyDetector):
         if calm:
             self._n_improbable = 0
             self._queue.append((assessed.measured, assessed.p_channels))
-            n_held = ev.N_QUEUED if self._evidence.n_records >= self.grace_period else 0
+            n_held = N_QUEUED if self._evidence.picture.n_records >= self.grace_period else 0
             while len(self._queue) > n_held:
                 self._learn_oldest()
         else:
@@ -284,12 +288,12 @@ class SCRNNDetector(base.AnomalyDetector):
 
     def _learn_oldest(self) -> None:
         measured, p = self._queue.pop(0)
-        if self._evidence.n_records >= self.grace_period and measured.used.any():
-            for tail, statistic, after in zip(self._tails, measured.statistics, ev.SETTLED_AFTER, strict=True):
-                if self._evidence.n_records >= after:
+        if self._evidence.picture.n_records >= self.grace_period and measured.used.any():
+            for tail, statistic, after in zip(self._tails, measured.statistics, ch.SETTLED_AFTER, strict=True):
+                if self._evidence.picture.n_records >= after:
                     tail.learn(float(statistic))
-        weights = np.minimum(1.0, p[: ev.N_DISTANCES] / ev.UNLIKELY)
-        weights[ev.LEVEL] = min(weights[ev.LEVEL], p[ev.SENSOR] / ev.UNLIKELY)
+        weights = np.minimum(1.0, p[: ch.N_DISTANCES] / UNLIKELY)
+        weights[ch.LEVEL] = min(weights[ch.LEVEL], p[ch.SENSOR] / UNLIKELY)
         self._evidence.learn(measured, weights)
 
     def _accept(self) -> None:
@@ -301,7 +305,14 @@ class SCRNNDetector(base.AnomalyDetector):
         self._calibrate_anew()
 
     def _calibrate_anew(self) -> None:
-        self._tails = [TailCalibration(gap=max(10, round(3 * half_life))) for half_life in ev.HALF_LIVES]
+        self._tails = [
+            TailCalibration(
+                gap=max(10, round(3 * half_life)),
+                n_needed=max(N_NEEDED, round(N_INDEPENDENT * cluster_length)),
+                delay=SENSOR_DELAY if channel == ch.SENSOR else 0,
+            )
+            for channel, (half_life, cluster_length) in enumerate(zip(ch.HALF_LIVES, ch.CLUSTER_LENGTHS, strict=True))
+        ]
 
     def _grow(self) -> None:
         n = len(self._columns)

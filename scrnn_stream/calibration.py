@@ -21,7 +21,7 @@ from scrnn_stream._kernels import jit
 Array = NDArray[np.float64]
 
 MEMORY = 2000  # calm values that a tail is judged by, at most; while there are few, the younger half of them
-N_NEEDED = 200  # values before a channel is calibrated
+N_NEEDED = 200  # values before a channel is calibrated, at least
 REFIT_EVERY = 20  # values between two fits
 SPARE = 24  # ring places beyond MEMORY, so that the window of the last fit can be found again after a restart
 TAIL_QUANTILE = 0.9
@@ -84,11 +84,17 @@ class TailCalibration:
     ----------
     gap
         Samples without an excess after which the next one starts a new cluster; a few time constants of the channel.
+    n_needed
+        Values before the channel is calibrated.
+    delay
+        Values that the tail lags behind, once it is ten times as old: a slow fault must not widen its own tail.
     """
 
-    def __init__(self, gap: int) -> None:
+    def __init__(self, gap: int, n_needed: int = N_NEEDED, delay: int = 0) -> None:
         self.gap = gap
-        self._ring = np.zeros(MEMORY + SPARE, np.float32)
+        self.n_needed = n_needed
+        self.delay = delay
+        self._ring = np.zeros(MEMORY + delay + SPARE, np.float32)
         self._n = 0
         self._n_fitted = 0
         self._ordered: Array = np.zeros(0)
@@ -97,12 +103,12 @@ class TailCalibration:
     @property
     def n_missing(self) -> int:
         """Values still needed before the channel is calibrated."""
-        return max(0, N_NEEDED - self._n)
+        return max(0, self.n_needed - self._n)
 
     def learn(self, value: float) -> None:
         self._ring[self._n % len(self._ring)] = value
         self._n += 1
-        if self._n >= N_NEEDED and self._n - self._n_fitted >= REFIT_EVERY:
+        if self._n >= self.n_needed and self._n - self._n_fitted >= REFIT_EVERY:
             self._n_fitted = self._n
             self._fit()
 
@@ -113,17 +119,25 @@ class TailCalibration:
         return float(tail_probability(float(value), self._ordered, self._tail))
 
     def _fit(self) -> None:
-        n_window = max(N_NEEDED, min(MEMORY, self._n_fitted // 2))
-        window = self._ring[np.arange(self._n_fitted - n_window, self._n_fitted) % len(self._ring)].astype(np.float64)
+        end = max(self.n_needed, self._n_fitted - min(self.delay, self._n_fitted // 10))
+        n_window = max(self.n_needed, min(MEMORY, end // 2))
+        window = self._ring[np.arange(end - n_window, end) % len(self._ring)].astype(np.float64)
         self._tail[:] = fit_tail(window, self.gap)
         self._ordered = np.sort(window)
 
     def to_state(self) -> dict[str, Any]:
-        return {"gap": self.gap, "ring": self._ring.copy(), "n": self._n, "n_fitted": self._n_fitted}
+        return {
+            "gap": self.gap,
+            "n_needed": self.n_needed,
+            "delay": self.delay,
+            "ring": self._ring.copy(),
+            "n": self._n,
+            "n_fitted": self._n_fitted,
+        }
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> TailCalibration:
-        calibration = cls(state["gap"])
+        calibration = cls(state["gap"], state["n_needed"], state["delay"])
         calibration._ring[:] = state["ring"]
         calibration._n, calibration._n_fitted = state["n"], state["n_fitted"]
         if calibration._n_fitted:

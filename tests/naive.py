@@ -163,9 +163,16 @@ class Averages:
         return self.values.copy()
 
 
-def hotelling(v, mean, deviation, precision, used):
-    z = ((v - mean) / deviation)[used]
-    return z @ precision[np.ix_(used, used)] @ z / max(1, len(z))
+def hotelling(z, precision, used):
+    """T2 over the used sensors alone: their own block of the correlation matrix, inverted."""
+    correlation = np.linalg.inv(precision)[np.ix_(used, used)]
+    return z[used] @ np.linalg.solve(correlation, z[used]) / max(1, used.sum())
+
+
+def conditional(v, mean, covariance, j, given):
+    """Mean and variance of one normal variable given some of the others."""
+    slope = np.linalg.solve(covariance[np.ix_(given, given)], covariance[given, j])
+    return mean[j] + slope @ (v - mean)[given], covariance[j, j] - slope @ covariance[given, j]
 
 
 def farthest_outside(v, low, high, used):
