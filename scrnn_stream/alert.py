@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from scrnn_stream.channels import Quantity
 from scrnn_stream.records import Position
 
 Kind = Literal["anomaly", "silent", "stuck", "regime_changed"]
@@ -16,10 +17,12 @@ Severity = Literal["warning", "critical"]
 class SensorEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """What one sensor contributes to an alert.
 
-    ``share`` lies in [0, 1]; the shares of all sensors add to 1. ``expected``, ``low`` and ``high`` are in the sensor's
-    own unit: what the other sensors and its own past lead to expect, and the band that holds 99.7% of calm values.
-    ``trail_*`` are equally long and lead up to the alert: time (Unix seconds; NaN for data without time), actual, and
-    the band at that time; they are empty for sensors that contribute little. NaN stands for "missing".
+    ``share`` lies in [0, 1]; the shares of all sensors add to 1. ``actual`` is what was found improbable, ``quantity``
+    what that is: the last ``reading``, the ``average`` of the last few, the ``long average`` of the last hundred, or
+    the size of the ``error`` against the forecast. ``expected``, ``low`` and ``high`` are what the other sensors and
+    its own past lead to expect of it, and the band that holds 99.7% of calm values. All are in the sensor's own unit.
+    ``trail_*`` are equally long and lead up to the alert: time (Unix seconds; NaN for data without time), reading,
+    average, and the band of the average; they are empty for sensors that contribute little. NaN stands for "missing".
     """
 
     sensor: str
@@ -28,9 +31,11 @@ class SensorEvidence(msgspec.Struct, frozen=True, kw_only=True):
     expected: float
     low: float
     high: float
+    quantity: Quantity = "reading"
     channel: Literal["fast", "slow", "none"] = "none"
     trail_time: tuple[float, ...] = ()
-    trail_actual: tuple[float, ...] = ()
+    trail_reading: tuple[float, ...] = ()
+    trail_average: tuple[float, ...] = ()
     trail_expected: tuple[float, ...] = ()
     trail_low: tuple[float, ...] = ()
     trail_high: tuple[float, ...] = ()

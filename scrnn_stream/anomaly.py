@@ -13,6 +13,7 @@ from river import base
 
 from scrnn_stream import channels as ch
 from scrnn_stream.calibration import N_NEEDED, TailCalibration, cluster_probability, to_score
+from scrnn_stream.channels import Quantity
 from scrnn_stream.evidence import Evidence, Measurement
 from scrnn_stream.features import Columns, Scale, as_reading
 from scrnn_stream.network import SCRNN
@@ -30,9 +31,11 @@ PROTECTION_P = 1e-5  # a record less probable than this does not enter the pictu
 class Cause(NamedTuple):
     """What one sensor contributes to a score.
 
-    The shares of all sensors add to 1. `expected`, `low` and `high` are in the sensor's unit: what the other sensors
-    and its own past lead to expect of its recent average, and the band that holds about 99.7% of calm readings; NaN
-    while unknown.
+    The shares of all sensors add to 1. `actual` is what was found improbable, and `quantity` says what that is: the
+    sensor's last "reading", its "average" over the last few records, its "long average" over the last hundred, or the
+    size of its "error" against the forecast. `expected`, `low` and `high` are what the other sensors and its own past
+    lead to expect of it: the middle and the ends of the band that holds 99.7% of calm values. All are in the sensor's
+    unit, NaN while unknown or missing.
     """
 
     share: float
@@ -40,7 +43,18 @@ class Cause(NamedTuple):
     expected: float
     low: float
     high: float
+    quantity: Quantity
     channel: Literal["fast", "slow", "none"]
+
+
+class Course(NamedTuple):
+    """The readings of a record, their averages over the last few, and the band that those should lie in, (D,) each."""
+
+    reading: Array
+    average: Array
+    expected: Array
+    low: Array
+    high: Array
 
 
 class Assessment(NamedTuple):
@@ -53,6 +67,11 @@ class Assessment(NamedTuple):
     time: float | None
     dt: float
     measured: Measurement
+
+    @property
+    def channel(self) -> int:
+        """The least probable one."""
+        return int(np.argmin(self.p_channels)) if self.p < 1 else ch.LEVEL
 
 
 class SCRNNDetector(base.AnomalyDetector):
@@ -215,27 +234,33 @@ class SCRNNDetector(base.AnomalyDetector):
         p = min(1.0, int(looking.sum()) * float(p_channels.min())) if looking.any() else 1.0  # the price of each look
         return Assessment(to_score(p), p, p_channels, values, time, step, measured)
 
-    def expected(self, assessed: Assessment) -> tuple[Array, Array]:
-        """What the others and its own past lead to expect of each sensor, and the standard deviation, (D,) each."""
-        _, expected, deviation = self._evidence.contributions(assessed.measured, ch.LEVEL)
+    def course(self, assessed: Assessment) -> Course:
+        """Where each sensor is, and where the others say it should be: what a picture of an alert is drawn from."""
+        contribution = self._evidence.contributions(assessed.x, assessed.measured, ch.SENSOR)
         known = self._evidence.picture.known
-        return np.where(known, expected, np.nan), np.where(known, deviation, np.nan)
+        return Course(assessed.x, *(np.where(known, part, np.nan) for part in contribution[1:]))
 
-    def explain_assessed(self, assessed: Assessment) -> dict[str, Cause]:
-        """The causes of an assessment that has not been learned yet."""
-        channel = int(np.argmin(assessed.p_channels)) if assessed.p < 1 else ch.LEVEL
-        blame, expected, deviation = self._evidence.contributions(assessed.measured, channel)
+    def explain_assessed(self, assessed: Assessment, channel: int | None = None) -> dict[str, Cause]:
+        """The causes of an assessment that has not been learned yet, in its least probable channel or another one."""
+        channel = assessed.channel if channel is None else channel
+        blame, *band = self._evidence.contributions(assessed.x, assessed.measured, channel)
         total = float(blame.sum())
         share = blame / total if total > 0 else np.full(len(blame), 1 / max(1, len(blame)))
         known = self._evidence.picture.known
+        heard = assessed.measured.used | assessed.measured.present
         kind: Literal["fast", "slow"] = "fast" if channel in ch.FAST else "slow"
         causes = {}
         for j, sensor in enumerate(self._columns.names):
-            center, reach = (expected[j], 3 * deviation[j]) if known[j] else (math.nan, math.nan)
+            actual, expected, low, high = (float(part[j]) if known[j] else math.nan for part in band)
             causes[sensor] = Cause(
-                float(share[j]), float(assessed.x[j]), float(center), float(center - reach), float(center + reach),
-                kind if known[j] else "none",
-            )  # fmt: skip
+                share=float(share[j]),
+                actual=(actual if known[j] else float(assessed.x[j])) if heard[j] else math.nan,
+                expected=expected,
+                low=low,
+                high=high,
+                quantity=ch.JUDGED[channel] if known[j] else "reading",
+                channel=kind if known[j] else "none",
+            )
         return causes
 
     def _forecast(self, step: float) -> Array:

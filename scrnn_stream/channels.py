@@ -14,6 +14,8 @@ of B), so that each one can be blamed.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 CHANNELS = ("error", "bias", "spread", "level", "sensor", "range", "long_range")
@@ -21,6 +23,8 @@ ERROR, BIAS, SPREAD, LEVEL, SENSOR, RANGE, LONG_RANGE = range(7)
 N_CHANNELS = len(CHANNELS)
 N_DISTANCES = 4  # the first ones, measured by T2
 FAST = (ERROR, BIAS, SPREAD)
+Quantity = Literal["reading", "average", "long average", "error"]
+JUDGED: tuple[Quantity, ...] = ("reading", "average", "error", "average", "average", "average", "long average")
 
 HALF_LIFE = 5.0  # samples
 LONG_HALF_LIFE = 70.0  # samples: a time constant of about a hundred

@@ -12,13 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scrnn_stream._kernels import jit
-from scrnn_stream.channels import ERROR, HALF_LIVES, LEVEL, LONG_RANGE, N_CHANNELS, N_DISTANCES, RANGE, SENSOR
+from scrnn_stream.channels import (
+    BIAS,
+    ERROR,
+    HALF_LIVES,
+    LEVEL,
+    LONG_RANGE,
+    N_CHANNELS,
+    N_DISTANCES,
+    RANGE,
+    SENSOR,
+    SPREAD,
+)
 from scrnn_stream.picture import Picture
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 N_STARTING = 20  # readings of a sensor before its averages count for the range
+BAND = 3.0  # standard deviations to each side
 LARGEST_STATISTIC = 1e30  # what float32 holds with room to spare
 
 
@@ -54,11 +66,15 @@ class Measurement(NamedTuple):
 
 
 class Contribution(NamedTuple):
-    """By sensor: how much it adds to a channel's statistic, and what the others lead to expect of it, (D,) each."""
+    """By sensor, (D,) each: how much it adds to a channel's statistic; what was judged, in the sensor's unit, what was
+    expected of it, and the band that holds about 99.7% of its calm values, or for a range all of them.
+    """
 
     blame: Array
+    judged: Array
     expected: Array
-    deviation: Array
+    low: Array
+    high: Array
 
 
 class Evidence:
@@ -93,7 +109,7 @@ class Evidence:
         for k in range(N_DISTANCES):
             statistics[k] = self.picture.distance(k, values[k], (used & np.isfinite(e)) if k == ERROR else used)
         disagreement = self.picture.project(SENSOR, values[SENSOR], used).blame
-        statistics[SENSOR] = self.picture.relative_disagreement(disagreement).max(initial=0.0) if used.sum() > 1 else 0
+        statistics[SENSOR] = self.picture.relative(disagreement).max(initial=0.0) if used.sum() > 1 else 0.0
         for k in (RANGE, LONG_RANGE):
             statistics[k] = self.picture.excess(k, values[k], used).max(initial=-1.0)
         return Measurement(values, np.minimum(statistics, LARGEST_STATISTIC), disagreement, used, present)
@@ -114,17 +130,28 @@ class Evidence:
         values, _, disagreement, used, present = measured
         self.picture.learn(values, disagreement, used, present, self.n_averaged > N_STARTING, weights)
 
-    def contributions(self, measured: Measurement, channel: int) -> Contribution:
-        """Who is to blame in `channel`, and what the others lead to expect of each sensor's level."""
+    def contributions(self, x: Array, measured: Measurement, channel: int) -> Contribution:
+        """Who is to blame in `channel`, and what it judged: a reading, an average of it, or the size of its error."""
         values, used = measured.values, measured.used
-        if channel == SENSOR:
-            blame = self.picture.relative_disagreement(measured.disagreement)
-        elif channel < N_DISTANCES:
-            blame = self.picture.project(channel, values[channel], used).blame
-        else:
-            blame = np.maximum(self.picture.excess(channel, values[channel], used), 0.0)
-        _, expected, variance = self.picture.without_the_culprit(values[LEVEL], used)
-        return Contribution(blame, expected, np.sqrt(variance + self.picture.deviation[ERROR] ** 2))
+        v = values[channel]
+        if channel in (RANGE, LONG_RANGE):
+            excess = self.picture.excess(channel, v, used)
+            blame = np.maximum(excess, 0.0)
+            if used.any() and not blame.any():  # near the end of its range, and that is rare enough
+                blame[excess.argmax()] = 1.0
+            bounds = np.stack([self.picture.low[channel - RANGE], self.picture.high[channel - RANGE]])
+            bounds = np.where(np.isfinite(bounds), bounds, np.nan)  # not averaged for long enough to have a range
+            return Contribution(blame, v, bounds.mean(0), *bounds)
+        blame, expected, variance = self.picture.explain(channel, v, used)
+        reach = BAND * np.sqrt(variance)
+        bounds = np.stack([v, expected, expected - reach, expected + reach])
+        if channel == ERROR:  # an error is told by the reading, and by what was forecast
+            bounds += np.where(np.isfinite(x), x - v, values[LEVEL])
+        elif channel == BIAS:
+            bounds += values[LEVEL] - v
+        elif channel == SPREAD:
+            bounds = np.maximum(bounds, 0.0) ** 2
+        return Contribution(blame, *bounds)
 
     def forget(self) -> None:
         """Start the picture of calm anew; the averages go on."""

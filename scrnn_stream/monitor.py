@@ -12,9 +12,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from scrnn_stream import channels as ch
 from scrnn_stream.alert import Alert, Kind, SensorEvidence, Severity
-from scrnn_stream.anomaly import Assessment, Cause, SCRNNDetector
+from scrnn_stream.anomaly import Assessment, Cause, Course, SCRNNDetector
 from scrnn_stream.calibration import to_score
+from scrnn_stream.channels import Quantity
 from scrnn_stream.continuity import Continuity
 from scrnn_stream.episodes import ON_DELAY, SEVERE_P, AlertPolicy
 from scrnn_stream.records import Moment, Position, Record
@@ -23,6 +25,12 @@ Array = NDArray[np.float64]
 
 TIME_KEY = "timestamp"  # never the name of a sensor
 N_TRAIL = 150  # records kept to draw the way into an alert; twice as many points while one is open
+VERBS: dict[Quantity, str] = {
+    "reading": "reads",
+    "average": "averages",
+    "long average": "averages, in the long run,",
+    "error": "misses its forecast by",
+}
 N_DRAWN = 3  # sensors whose trail an alert carries
 
 
@@ -67,11 +75,20 @@ class Verdict(NamedTuple):
 
 @dataclass
 class Episode:
-    """An open episode, as it was when its alert fired."""
+    """An open episode: its alert, the least p so far, and where the channel that raised it was least probable."""
 
     alert: Alert
     least_p: float = 1.0
+    channel: int = ch.LEVEL
+    least_p_of_channel: float = 1.0
     causes: dict[str, Cause] = field(default_factory=dict)
+
+    def follow(self, assessed: Assessment, detector: SCRNNDetector) -> None:
+        """The worst moment explains best. One channel alone counts: a repair is as sudden as a fault, and as rare."""
+        self.least_p = min(self.least_p, assessed.p)
+        p = float(assessed.p_channels[self.channel])
+        if p < self.least_p_of_channel:
+            self.least_p_of_channel, self.causes = p, detector.explain_assessed(assessed, self.channel)
 
 
 class Monitor:
@@ -95,7 +112,7 @@ class Monitor:
         self.last: Record | None = None
         self.heard_at = math.inf  # stream time when the last record came; set by who knows the stream
         self._recent: deque[Moment] = deque(maxlen=ON_DELAY)
-        self._trail: list[tuple[float, Array, Array, Array]] = []
+        self._trail: list[tuple[float, Course]] = []
 
     # -- record -> alerts ---------------------------------------------------------------------------------------------
 
@@ -133,13 +150,14 @@ class Monitor:
         was_open = self.policy.is_open
         self.policy.update(assessed.p, now.time)
         episode = self.episodes.get("anomaly")
-        if episode is not None and assessed.p < episode.least_p:
-            episode.least_p, episode.causes = assessed.p, self.detector.explain_assessed(assessed)
+        if episode is not None:
+            episode.follow(assessed, self.detector)
         if self.policy.is_open and not was_open:
             causes = self.detector.explain_assessed(assessed)
             message = f"{self.machine}: {_in_words(causes)}"
             alert = self._open("anomaly", self._recent[0], now.time, message, assessed.p, causes)
-            self.episodes["anomaly"].least_p, self.episodes["anomaly"].causes = assessed.p, causes
+            self.episodes["anomaly"] = Episode(alert, channel=assessed.channel, causes=causes)
+            self.episodes["anomaly"].follow(assessed, self.detector)
             return [alert]
         if was_open and not self.policy.is_open:
             return self._close("anomaly", now)
@@ -241,8 +259,7 @@ class Monitor:
     # -- evidence -----------------------------------------------------------------------------------------------------
 
     def _remember(self, assessed: Assessment, time: float | None) -> None:
-        expected, deviation = self.detector.expected(assessed)
-        self._trail.append((math.nan if time is None else time, assessed.x, expected, deviation))
+        self._trail.append((math.nan if time is None else time, self.detector.course(assessed)))
         if self.episodes and len(self._trail) > 2 * N_TRAIL:
             del self._trail[1:-1:2]  # a long episode keeps its beginning in sight, at half the resolution
         elif not self.episodes:
@@ -250,11 +267,11 @@ class Monitor:
 
     def _cause_now(self, sensor: str, share: float) -> Cause:
         column = self.detector.sensors.index(sensor)
-        _, x, expected, deviation = self._trail[-1]
-        if column >= len(x):
-            return Cause(share, math.nan, math.nan, math.nan, math.nan, "none")
-        center, reach = float(expected[column]), 3 * float(deviation[column])
-        return Cause(share, float(x[column]), center, center - reach, center + reach, "none")
+        course = self._trail[-1][1]
+        if column >= len(course.reading):
+            return Cause(share, math.nan, math.nan, math.nan, math.nan, "reading", "none")
+        reading, _, expected, low, high = (float(part[column]) for part in course)
+        return Cause(share, reading, expected, low, high, "reading", "none")
 
     def _evidence(self, causes: dict[str, Cause]) -> tuple[SensorEvidence, ...]:
         ranked = sorted(causes.items(), key=lambda item: (-item[1].share, item[0]))
@@ -264,18 +281,9 @@ class Monitor:
 
     def _trail_of(self, sensor: str) -> dict[str, tuple[float, ...]]:
         column = self.detector.sensors.index(sensor)
-        points = [entry for entry in self._trail if column < len(entry[1])]
-        times = [point[0] for point in points]
-        actual = [float(point[1][column]) for point in points]
-        expected = [float(point[2][column]) for point in points]
-        reach = [3 * float(point[3][column]) for point in points]
-        return {
-            "trail_time": tuple(times),
-            "trail_actual": tuple(actual),
-            "trail_expected": tuple(expected),
-            "trail_low": tuple(e - r for e, r in zip(expected, reach, strict=True)),
-            "trail_high": tuple(e + r for e, r in zip(expected, reach, strict=True)),
-        }
+        points = [(time, *(float(part[column]) for part in c)) for time, c in self._trail if column < len(c.reading)]
+        names = ("time", *Course._fields)
+        return {f"trail_{name}": series for name, series in zip(names, zip(*points, strict=True), strict=True)}
 
     # -- state --------------------------------------------------------------------------------------------------------
 
@@ -291,6 +299,8 @@ class Monitor:
                 kind: [
                     msgspec.to_builtins(episode.alert),
                     episode.least_p,
+                    episode.channel,
+                    episode.least_p_of_channel,
                     {s: list(c) for s, c in episode.causes.items()},
                 ]
                 for kind, episode in self.episodes.items()
@@ -298,7 +308,7 @@ class Monitor:
             "last": None if last is None else [last.moment.to_state(), dict(last.values)],
             "heard_at": self.heard_at,
             "recent": [moment.to_state() for moment in self._recent],
-            "trail": [[time, *(array.copy() for array in arrays)] for time, *arrays in self._trail],
+            "trail": [[time, *(part.copy() for part in course)] for time, course in self._trail],
         }
 
     @classmethod
@@ -308,16 +318,17 @@ class Monitor:
         monitor.detector.restore(state["detector"])
         monitor.policy = AlertPolicy(**state["policy"] | {"alerts_per_day": settings.alerts_per_day})
         monitor.continuity = Continuity.from_state(state["continuity"])
-        for kind, (alert, least_p, causes) in state["episodes"].items():
+        for kind, (alert, least_p, channel, least_p_of_channel, causes) in state["episodes"].items():
+            causes = {sensor: Cause(*cause) for sensor, cause in causes.items()}
             monitor.episodes[kind] = Episode(
-                msgspec.convert(alert, Alert), least_p, {s: Cause(*c) for s, c in causes.items()}
+                msgspec.convert(alert, Alert), least_p, channel, least_p_of_channel, causes
             )
         if state["last"] is not None:
             (time, position), values = Moment.from_state(state["last"][0]), state["last"][1]
             monitor.last = Record(position, monitor.machine, time, values)
         monitor.heard_at = state["heard_at"]
         monitor._recent.extend(Moment.from_state(moment) for moment in state["recent"])
-        monitor._trail.extend((time, x, expected, deviation) for time, x, expected, deviation in state["trail"])
+        monitor._trail.extend((time, Course(*parts)) for time, *parts in state["trail"])
         return monitor
 
 
@@ -335,9 +346,13 @@ def _in_words(causes: dict[str, Cause]) -> str:
     share = f"{100 * cause.share:.0f}% of the evidence"
     if math.isnan(cause.actual):
         return f"{sensor} is missing ({share})"
+    verb = VERBS[cause.quantity]
     if math.isnan(cause.low):
-        return f"{sensor} {cause.actual:.4g} ({share})"
-    return f"{sensor} {cause.actual:.4g} where {cause.low:.4g} to {cause.high:.4g} is normal ({share})"
+        return f"{sensor} {verb} {cause.actual:.4g} ({share})"
+    normal = f"{cause.low:.4g} to {cause.high:.4g} is normal"
+    if cause.low <= cause.actual <= cause.high:
+        return f"an unusual state; most of all {sensor} {verb} {cause.actual:.4g} ({share})"
+    return f"{sensor} {verb} {cause.actual:.4g} where {normal} ({share})"
 
 
 def _span(seconds: float) -> str:

@@ -110,7 +110,7 @@ class Picture:
         return max(0.0, float(z @ slope)) / int(used.sum())
 
     def project(self, k: int, v: Array, used: Mask) -> Projection:
-        """Channel k of each sensor against what the other used ones say. `SENSOR` is a regression on `LEVEL`.
+        """Channel k of each sensor against what the other used ones say. `SENSOR` is a regression of `LEVEL`.
 
         The blame is the reconstruction-based contribution[^1]: the part of T2 that goes away when this one sensor is
         set to what the others say. With one faulty sensor it is provably the largest.
@@ -122,17 +122,18 @@ class Picture:
         expected = self.mean[row] + self.deviation[row] * (z - slope / curvature)
         return Projection(slope**2 / curvature, expected, self.deviation[row] ** 2 / curvature)
 
-    def relative_disagreement(self, disagreement: Array) -> Array:
-        """Disagreement of each sensor with the others, as a multiple of what is usual."""
-        return disagreement / np.where(self.disagreement > 0, self.disagreement, 1.0)
+    def relative(self, disagreement: Array) -> Array:
+        """Disagreement of each sensor with the others as a multiple of what is usual."""
+        return disagreement / self._usual
 
-    def without_the_culprit(self, v: Array, used: Mask) -> Projection:
-        """What is expected of each level; a sensor that is clearly wrong has no say on the others."""
-        projection = self.project(SENSOR, v, used)
-        wrong = self.relative_disagreement(projection.blame)
-        if not self.dense or not (wrong > CULPRIT).any():
-            return projection
-        return self.project(SENSOR, v, used & (np.arange(self.n_sensors) != wrong.argmax()))
+    def explain(self, k: int, v: Array, used: Mask) -> Projection:
+        """The same, but a sensor that is clearly wrong has no say on the others; a regression by its usual error."""
+        usual = self._usual if k == SENSOR else np.ones(self.n_sensors)
+        blame, expected, variance = self.project(k, v, used)
+        if self.dense and (blame / usual > CULPRIT).any():
+            culprit = int((blame / usual).argmax())
+            _, expected, variance = self.project(k, v, used & (np.arange(self.n_sensors) != culprit))
+        return Projection(blame / usual, expected, variance * usual)
 
     def excess(self, k: int, v: Array, used: Mask) -> Array:
         """How far each sensor is outside its range in channel k, in widths of that range; negative inside."""
@@ -145,6 +146,10 @@ class Picture:
         reach = np.where(self.n_learned >= 20, 100 * self.deviation[LEVEL], np.inf)
         reach = np.where(self._variances()[LEVEL] > 0, reach, np.inf)
         return np.clip(x, self.mean[LEVEL] - reach, self.mean[LEVEL] + reach)
+
+    @property
+    def _usual(self) -> Array:
+        return np.where(self.disagreement > 0, self.disagreement, 1.0)
 
     def _standardised(self, k: int, v: Array, used: Mask) -> tuple[Array, Array]:
         """Values in standard deviations, and the curvature (1 / variance given the others).

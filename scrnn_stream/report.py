@@ -34,10 +34,11 @@ HEADLINES = {  # firing, resolved; {sensor} is the leading one
 }
 CHANNELS = {"fast": " · sudden departure", "slow": " · slow departure", "none": ""}
 LEGEND = [
-    ("actual", "M0 5H26", "actual"),
-    ("outside", "M1 5H25", "actual, outside its normal band"),
-    ("expected", "M0 5H26", "expected"),
-    ("band", "M0 0H26V10H0Z", "normal band (99.7% of calm values)"),
+    ("reading", "M0 5H26", "readings"),
+    ("average", "M0 5H26", "their recent average"),
+    ("outside", "M1 5H25", "average outside its normal band"),
+    ("expected", "M0 5H26", "expected average"),
+    ("band", "M0 0H26V10H0Z", "normal band (99.7% of calm averages)"),
     ("begin", "M13 0V10", "first sign"),
 ]
 
@@ -55,7 +56,7 @@ def render_card(alert: Alert) -> str:
     The HTML, below 200 kB however long the trails and however many the sensors.
     """
     sensors = _ranked(alert)
-    drawn = [evidence for evidence in sensors if evidence.trail_actual][:N_CHARTS]
+    drawn = [evidence for evidence in sensors if evidence.trail_reading][:N_CHARTS]
     legend = "".join(f'<span><svg aria-hidden="true"><path class="{c}" d="{d}"/></svg>{t}</span>' for c, d, t in LEGEND)
     charts = "".join(_chart(evidence, alert) for evidence in drawn)
     body = [
@@ -271,16 +272,17 @@ class Trail(NamedTuple):
     """A sensor's trail, thinned to what can be seen: of each stretch the point farthest from what was expected."""
 
     times: list[float]
-    actual: list[float]
+    reading: list[float]
+    average: list[float]
     expected: list[float]
     low: list[float]
     high: list[float]
 
     @classmethod
     def of(cls, e: SensorEvidence, timed: bool) -> Trail:
-        n = len(e.trail_actual)
+        n = len(e.trail_reading)
         times = e.trail_time if timed else tuple(float(i - n + 1) for i in range(n))
-        columns = (times, e.trail_actual, e.trail_expected, e.trail_low, e.trail_high)
+        columns = (times, e.trail_reading, e.trail_average, e.trail_expected, e.trail_low, e.trail_high)
         rows = list(zip(*(column if len(column) == n else (math.nan,) * n for column in columns), strict=True))
         bounds = [k * n // N_POINTS for k in range(N_POINTS + 1)] if n > N_POINTS else range(n + 1)
         chosen = [max(rows[a:b], key=_distance) for a, b in pairwise(bounds)]
@@ -289,28 +291,32 @@ class Trail(NamedTuple):
 
 def _timed(evidence: SensorEvidence) -> bool:
     times = evidence.trail_time
-    return len(times) == len(evidence.trail_actual) and all(map(math.isfinite, times))
+    return len(times) == len(evidence.trail_reading) and all(map(math.isfinite, times))
 
 
 def _distance(row: tuple[float, ...]) -> float:
-    distance = abs(row[1] - row[2])
-    return -1.0 if math.isnan(distance) else distance
+    """Of reading or average, whichever is farther, from what was expected."""
+    _, reading, average, expected, *_ = row
+    return max(
+        (abs(value - expected) for value in (reading, average) if not math.isnan(value - expected)), default=-1.0
+    )
 
 
 def _drawing(trail: Trail) -> tuple[Axis, Axis, str]:
-    """The axes and the marks of one trail: band, expected, actual, actual outside the band."""
-    room = abs(next((value for value in trail.actual if math.isfinite(value)), 0.0)) * 0.05 or 1.0
+    """The axes and the marks of one trail: band, readings, expected, average, average outside the band."""
+    room = abs(next((value for value in trail.reading if math.isfinite(value)), 0.0)) * 0.05 or 1.0
     x = Axis.around(trail.times, flat=1.0)
-    y = Axis.around((value for series in trail[1:5] for value in series), flat=room)
+    y = Axis.around((value for series in trail[1:] for value in series), flat=room)
     y = Axis(y.low - 0.04 * (y.high - y.low), y.high + 0.04 * (y.high - y.low))
     xs = [WIDTH * x.share(value) for value in trail.times]
-    actual, expected, low, high = ([HEIGHT * (1 - y.share(v)) for v in series] for series in trail[1:5])
-    rows = list(zip(*trail[1:5], strict=True))
+    reading, average, expected, low, high = ([HEIGHT * (1 - y.share(v)) for v in series] for series in trail[1:])
+    outside = [a < b or a > c for a, b, c in zip(trail.average, trail.low, trail.high, strict=True)]
     marks = [
-        _band(_runs(b == b and c == c for _, _, b, c in rows), xs, low, high),
-        _line("expected", _runs(e == e for _, e, _, _ in rows), xs, expected),
-        _line("actual", _runs(a == a for a, _, _, _ in rows), xs, actual),
-        _line("outside", _runs(a < b or a > c for a, _, b, c in rows), xs, actual),
+        _band(_runs(b == b and c == c for b, c in zip(trail.low, trail.high, strict=True)), xs, low, high),
+        _line("reading", _runs(a == a for a in trail.reading), xs, reading),
+        _line("expected", _runs(e == e for e in trail.expected), xs, expected),
+        _line("average", _runs(a == a for a in trail.average), xs, average),
+        _line("outside", _runs(outside), xs, average),
     ]
     return x, y, "".join(marks)
 
@@ -319,10 +325,10 @@ def _chart(evidence: SensorEvidence, alert: Alert) -> str:
     timed = alert.raised is not None and _timed(evidence)
     x, y, marks = _drawing(Trail.of(evidence, timed))
     size = _resolution(evidence)
-    reads, expected, normal = _number(evidence.actual, size), _number(evidence.expected, size), _band_words(evidence)
-    words = f"reads <b>{reads}</b>, expected {expected}, normal {normal}"
+    value, expected, normal = _number(evidence.actual, size), _number(evidence.expected, size), _band_words(evidence)
+    words = f"{evidence.quantity} <b>{value}</b>, expected {expected}, normal {normal}"
     weight = f"{_percent(_share(evidence))} of the evidence{CHANNELS[evidence.channel]}"
-    spoken = f"{_text(evidence.sensor)} reads {reads}, expected {expected}, normal {normal}"
+    spoken = f"{_text(evidence.sensor)} {evidence.quantity} {value}, expected {expected}, normal {normal}"
     axis = "time, UTC" if timed else "samples before the alert"
     y_ticks, (line, label) = y.ticks(VALUE_STEPS), _began(alert.begin, x) if timed else ("", "")
     step = y_ticks[1] - y_ticks[0] if len(y_ticks) > 1 else 1.0
@@ -387,7 +393,8 @@ def _table(sensors: list[SensorEvidence]) -> str:
         if more
         else ""
     )
-    heads = "".join(f'<th scope="col">{head}</th>' for head in ("Actual", "Expected", "Normal band"))
+    judged = sensors[0].quantity.capitalize()
+    heads = "".join(f'<th scope="col">{head}</th>' for head in (judged, "Expected", "Normal band"))
     return (
         f'<section><h2>All sensors</h2><div class="scroll"><table><thead><tr><th scope="col">Sensor</th>'
         f'<th scope="col" class="left">Share</th>{heads}</tr></thead>'
@@ -396,7 +403,7 @@ def _table(sensors: list[SensorEvidence]) -> str:
 
 
 def _sparkline(alert: Alert) -> str:
-    drawn = [evidence for evidence in _ranked(alert) if evidence.trail_actual][:1]
+    drawn = [evidence for evidence in _ranked(alert) if evidence.trail_reading][:1]
     view = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" aria-hidden="true">'
     return "".join(f"{view}{_drawing(Trail.of(evidence, _timed(evidence)))[2]}</svg>" for evidence in drawn)
 

@@ -111,13 +111,13 @@ def test_the_evidence_adds_up_and_its_trails_lead_up_to_the_alert(alerts: dict[s
         assert sum(evidence.share for evidence in alert.sensors) == pytest.approx(1)
         assert [e.share for e in alert.sensors] == sorted((e.share for e in alert.sensors), reverse=True)
         drawn = alert.sensors[0]
-        trails = [getattr(drawn, f"trail_{name}") for name in ("time", "actual", "expected", "low", "high")]
+        trails = [getattr(drawn, f"trail_{name}") for name in ("time", "reading", "average", "expected", "low", "high")]
         assert len({len(trail) for trail in trails}) == 1
         assert N_TRAIL <= len(trails[0]) <= 2 * N_TRAIL
         assert list(trails[0]) == sorted(trails[0])
     firing = only(alerts["mill"], "anomaly", "firing")
     assert firing.sensors[0].trail_time[-1] == firing.raised
-    assert firing.sensors[0].trail_actual[-1] == firing.sensors[0].actual
+    assert firing.sensors[0].trail_average[-1] == firing.sensors[0].actual
 
 
 def test_only_the_leading_sensors_are_drawn() -> None:

@@ -91,9 +91,9 @@ def test_a_sensor_that_is_clearly_wrong_has_no_say_on_the_others() -> None:
     rng = np.random.default_rng(5)
     picture.disagreement[:] = 1.0
     v, every = picture.mean[LEVEL] + 0.1 * rng.normal(size=6), np.ones(6, bool)
-    calm = picture.without_the_culprit(v, every).expected
+    calm = picture.explain(SENSOR, v, every).expected
     v[2] += 50 * picture.deviation[LEVEL, 2]
-    moved = np.abs(picture.without_the_culprit(v, every).expected - calm) / picture.deviation[LEVEL]
+    moved = np.abs(picture.explain(SENSOR, v, every).expected - calm) / picture.deviation[LEVEL]
     naive = np.abs(picture.project(SENSOR, v, every).expected - calm) / picture.deviation[LEVEL]
     assert moved.max() < 0.5 < naive.max()
 

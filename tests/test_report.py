@@ -65,7 +65,8 @@ def evidence(actual=(1.0, 1.1, 3.0), sensor="vibration", share=0.9, timed=True, 
             high=1.5,
             channel="slow",
             trail_time=tuple(BEGIN + 300.0 * i if timed else NAN for i in range(n)),
-            trail_actual=tuple(actual),
+            trail_reading=tuple(actual),
+            trail_average=tuple(actual),
             trail_expected=(1.0,) * n,
             trail_low=(0.5,) * n,
             trail_high=(1.5,) * n,
@@ -103,7 +104,7 @@ def test_a_card_says_what_happened_where_when_and_for_how_long():
         "Mon 05 Jan 2026, 00:05 UTC",
         "2 h 25 min after the first sign",
         "not yet",
-        "reads 3.00, expected 1.00, normal 0.50 to 1.50",
+        "reading 3.00, expected 1.00, normal 0.50 to 1.50",
         "90% of the evidence",
         "about once in 10,000 calm records",
         "50% of the alert budget used",
@@ -185,9 +186,9 @@ def test_only_the_sensors_with_the_largest_shares_are_drawn_in_their_order():
 
 def test_a_gap_breaks_the_line_and_a_lone_point_becomes_a_dot():
     page = Page(render_card(alert(evidence((1.0, 1.1, NAN, 1.2, NAN, 1.0, 1.1)))))
-    assert page.drawn("actual").count("M") == 3
+    assert page.drawn("average").count("M") == 3
     assert "h0" in page.drawn("dot")
-    assert "nan" not in page.drawn("actual")
+    assert "nan" not in page.drawn("average")
 
 
 def test_readings_outside_the_band_are_marked_and_only_they():
@@ -257,8 +258,8 @@ def test_every_chart_can_be_read_aloud():
     page = Page(render_card(alert(evidence(), evidence(sensor="flow", share=0.1))))
     charts = [attributes for _, attributes in page.tags if attributes.get("role") == "img"]
     assert [chart["aria-label"] for chart in charts] == [
-        "vibration reads 3.00, expected 1.00, normal 0.50 to 1.50",
-        "flow reads 3.00, expected 1.00, normal 0.50 to 1.50",
+        "vibration reading 3.00, expected 1.00, normal 0.50 to 1.50",
+        "flow reading 3.00, expected 1.00, normal 0.50 to 1.50",
     ]
 
 
@@ -269,7 +270,7 @@ def test_the_latest_state_wins_and_keeps_the_evidence(tmp_path: Path):
     (card,) = set(tmp_path.iterdir()) - {index}
     text = Page(card.read_text(encoding="utf-8")).text
     assert "Resolved" in text
-    assert "reads 3.00" in text
+    assert "reading 3.00" in text
     assert "1 alert, 0 of them still firing" in Page(index.read_text(encoding="utf-8")).text
 
 

@@ -43,7 +43,7 @@ def reason(payload: bytes | str, **options: object) -> str:
 def alert(**changes: object) -> Alert:
     evidence = SensorEvidence(
         sensor="flow", share=1.0, actual=math.nan, expected=1.5, low=1.0, high=2.0, channel="fast",
-        trail_time=(1.0, 2.0), trail_actual=(1.5, math.nan), trail_expected=(1.5, 1.5), trail_low=(1.0, 1.0),
+        trail_time=(1.0, 2.0), trail_reading=(1.5, math.nan), trail_expected=(1.5, 1.5), trail_low=(1.0, 1.0),
         trail_high=(2.0, 2.0),
     )  # fmt: skip
     fields: dict[str, object] = {
@@ -184,7 +184,7 @@ def test_an_alert_is_a_cloud_event_with_null_for_nan() -> None:
         "datacontenttype": "application/json",
     }  # fmt: skip
     assert data["position"] == {"topic": "sensors", "partition": 3, "offset": 17}
-    assert data["sensors"][0]["trail_actual"] == [1.5, None]
+    assert data["sensors"][0]["trail_reading"] == [1.5, None]
 
 
 def test_an_event_without_time_says_none() -> None:
