@@ -225,11 +225,9 @@ class SCRNNDetector(base.AnomalyDetector):
         errors = self._evidence.picture.limited(values) - self._forecast(step)
         if step > 1:
             errors = np.full_like(errors, np.nan)  # across a gap nothing was expected
-        measured = self._evidence.measure(values, errors, 1.0)  # and an average of one reading would be no average
+        measured = self._evidence.measure(values, errors)
         p_values = np.array([tail.probability(s) for tail, s in zip(self._tails, measured.statistics, strict=True)])
-        looking = np.array([tail.n_missing == 0 for tail in self._tails])
-        if measured.used.sum() < 2:  # a sensor alone has no others to disagree with
-            looking[ch.SENSOR] = False
+        looking = np.isfinite(measured.statistics) & [tail.n_missing == 0 for tail in self._tails]
         p_channels = np.where(looking, cluster_probability(p_values, ch.CLUSTER_LENGTHS), 1.0)
         p = min(1.0, int(looking.sum()) * float(p_channels.min())) if looking.any() else 1.0  # the price of each look
         return Assessment(to_score(p), p, p_channels, values, time, step, measured)
@@ -264,9 +262,10 @@ class SCRNNDetector(base.AnomalyDetector):
         return causes
 
     def _forecast(self, step: float) -> Array:
-        if self._network is None or self._scale.n.max(initial=0.0) < 2:
+        if self._network is None:
             return np.full(len(self._columns), np.nan)
-        return self._scale.invert(self._network.predict(self._previous, step).astype(np.float64))
+        forecast = self._scale.invert(self._network.predict(self._previous, step).astype(np.float64))
+        return np.where(self._scale.n < 2, np.nan, forecast)  # without a scale there is no forecast
 
     def _step(self, time: float | None) -> float:
         """Time since the last record in usual intervals; 1 for all that is not a gap."""
@@ -313,9 +312,9 @@ class SCRNNDetector(base.AnomalyDetector):
 
     def _learn_oldest(self) -> None:
         measured, p = self._queue.pop(0)
-        if self._evidence.picture.n_records >= self.grace_period and measured.used.any():
+        if self._evidence.picture.n_records >= self.grace_period:
             for tail, statistic, after in zip(self._tails, measured.statistics, ch.SETTLED_AFTER, strict=True):
-                if self._evidence.picture.n_records >= after:
+                if self._evidence.picture.n_records >= after and math.isfinite(statistic):
                     tail.learn(float(statistic))
         weights = np.minimum(1.0, p[: ch.N_DISTANCES] / UNLIKELY)
         weights[ch.LEVEL] = min(weights[ch.LEVEL], p[ch.SENSOR] / UNLIKELY)
@@ -346,7 +345,11 @@ class SCRNNDetector(base.AnomalyDetector):
         else:
             self._network.grow(n, n)
         self._scale = self._scale.grow(n)
+        was_dense = self._evidence.picture.dense
         self._evidence.grow(n)
+        if was_dense != self._evidence.picture.dense:  # distances without correlations are others
+            self._evidence.forget()
+            self._calibrate_anew()
         self._previous = np.concatenate([self._previous, np.full(n - len(self._previous), np.nan)])
         self._queue.clear()  # measured before the new sensors were
 
@@ -384,7 +387,7 @@ class SCRNNDetector(base.AnomalyDetector):
         """Become the detector whose `to_state` this is; the next scores are bit-identical to its own."""
         self._columns = Columns()
         for name in state["sensors"]:
-            self._columns.add([name])
+            self._columns.add([tuple(name) if isinstance(name, list) else name])  # type: ignore[list-item]
         self._network = SCRNN.from_state(state["network"]) if state["network"] is not None else None
         self._scale = Scale(*(np.array(column) for column in state["scale"]))
         self._evidence = Evidence.from_state(state["evidence"])

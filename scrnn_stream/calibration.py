@@ -113,10 +113,10 @@ class TailCalibration:
             self._fit()
 
     def probability(self, value: float) -> float:
-        """Tail probability of a value, 1 while the channel is not calibrated."""
-        if self._n_fitted == 0:
+        """Tail probability of a value; 1 for NaN, and while the channel is not calibrated."""
+        if self._n_fitted == 0 or np.isnan(value):
             return 1.0
-        return float(tail_probability(float(value), self._ordered, self._tail))
+        return float(tail_probability(float(np.float32(value)), self._ordered, self._tail))  # as the ring keeps it
 
     def _fit(self) -> None:
         end = max(self.n_needed, self._n_fitted - min(self.delay, self._n_fitted // 10))

@@ -35,11 +35,14 @@ LARGEST_STATISTIC = 1e30  # what float32 holds with room to spare
 
 
 @jit
-def averaged(out: Array, average: Array, n: Array, x: Array, e: Array, half_life: Array, dt: float) -> None:
-    """out[k] = the channels' values after this record, (7, D): error, and the averages. NaN adds nothing."""
+def averaged(out: Array, average: Array, n: Array, x: Array, e: Array, half_life: Array) -> None:
+    """out[k] = the channels' values after this record, (7, D): error, and the averages. NaN adds nothing.
+
+    Across a gap in time the averages do not fade: an average of one reading would be no average.
+    """
     K, D = out.shape
     for k in range(K):
-        a = 0.5 ** (dt / half_life[k]) if half_life[k] > 0 else 0.0
+        a = 0.5 ** (1 / half_life[k]) if half_life[k] > 0 else 0.0
         for j in range(D):
             value = x[j] if k >= 3 else e[j]
             if k == 2:
@@ -54,8 +57,8 @@ def averaged(out: Array, average: Array, n: Array, x: Array, e: Array, half_life
 class Measurement(NamedTuple):
     """What a record shows.
 
-    The channels' values after it, (7, D); the seven statistics; by how much each sensor's average disagrees with the
-    others, (D,); which sensors were used and present.
+    The channels' values after it, (7, D); the seven statistics, NaN where nothing can be said; by how much each
+    sensor's average disagrees with the others, (D,); which sensors were used and present.
     """
 
     values: Array
@@ -98,10 +101,10 @@ class Evidence:
         self.n_missing = np.zeros(D)  # records since it
         self.usual_gap = np.zeros(D)  # records that the sensor usually misses between two readings
 
-    def measure(self, x: Array, e: Array, dt: float) -> Measurement:
-        """The channels after readings x and errors e, both (D,), dt samples after the last ones. Changes nothing."""
+    def measure(self, x: Array, e: Array) -> Measurement:
+        """The channels after readings x and errors e, both (D,). Changes nothing."""
         values = np.empty((N_CHANNELS, self.n_sensors))
-        averaged(values, self.average, self.n_averaged, self.picture.limited(x), e, HALF_LIVES, dt)
+        averaged(values, self.average, self.n_averaged, self.picture.limited(x), e, HALF_LIVES)
         present = np.isfinite(x)
         fresh = present | (self.n_missing + 1 <= 3 * self.usual_gap)
         used = fresh & self.picture.known
@@ -109,9 +112,9 @@ class Evidence:
         for k in range(N_DISTANCES):
             statistics[k] = self.picture.distance(k, values[k], (used & np.isfinite(e)) if k == ERROR else used)
         disagreement = self.picture.project(SENSOR, values[SENSOR], used).blame
-        statistics[SENSOR] = self.picture.relative(disagreement).max(initial=0.0) if used.sum() > 1 else 0.0
+        statistics[SENSOR] = self.picture.relative(disagreement).max() if used.sum() > 1 else np.nan
         for k in (RANGE, LONG_RANGE):
-            statistics[k] = self.picture.excess(k, values[k], used).max(initial=-1.0)
+            statistics[k] = self.picture.excess(k, values[k], used).max() if used.any() else np.nan
         return Measurement(values, np.minimum(statistics, LARGEST_STATISTIC), disagreement, used, present)
 
     def advance(self, x: Array, measured: Measurement) -> None:
@@ -119,10 +122,11 @@ class Evidence:
         self.average[:] = np.where(np.isfinite(measured.values), measured.values, self.average)
         self.n_averaged[measured.present] += 1
         gap = measured.present & np.isfinite(self.last)
-        self.usual_gap[gap] += 0.05 * (self.n_missing[gap] - self.usual_gap[gap])
+        lasted = np.minimum(self.n_missing, 3 * self.usual_gap + 1)  # one long outage is no habit
+        self.usual_gap[gap] += 0.05 * (lasted - self.usual_gap)[gap]
         self.n_missing += 1
         self.n_missing[measured.present] = 0
-        self.picture.n_changes[measured.present & (x != self.last)] += 1
+        self.picture.note_changes(measured.present & (x != self.last))
         self.last[measured.present] = x[measured.present]
 
     def learn(self, measured: Measurement, weights: Array) -> None:
@@ -142,11 +146,14 @@ class Evidence:
             bounds = np.stack([self.picture.low[channel - RANGE], self.picture.high[channel - RANGE]])
             bounds = np.where(np.isfinite(bounds), bounds, np.nan)  # not averaged for long enough to have a range
             return Contribution(blame, v, bounds.mean(0), *bounds)
+        if channel == ERROR:
+            used = used & measured.present
         blame, expected, variance = self.picture.explain(channel, v, used)
         reach = BAND * np.sqrt(variance)
         bounds = np.stack([v, expected, expected - reach, expected + reach])
         if channel == ERROR:  # an error is told by the reading, and by what was forecast
-            bounds += np.where(np.isfinite(x), x - v, values[LEVEL])
+            bounds += np.where(measured.present, self.picture.limited(x) - v, values[LEVEL])
+            bounds[0] = x
         elif channel == BIAS:
             bounds += values[LEVEL] - v
         elif channel == SPREAD:

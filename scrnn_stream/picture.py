@@ -21,6 +21,8 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 N_SENSOR_KNOWN = 50  # readings before a sensor's mean and covariance are used
+N_NEWCOMER_KNOWN = 400  # the same for one that joins a machine long known: what is usual of the others is known well
+N_COMPARED = 50  # records before it is known how much a sensor usually disagrees with the others
 N_CHANGES_KNOWN = 10  # changes of value before a sensor is judged at all: a constant has no spread to measure by
 LARGEST_JUMP = 10.0  # standard deviations that a learned value may lie off, at most
 MOST_DENSE = 64  # sensors up to which all correlations are kept; beyond, each sensor is measured on its own
@@ -39,13 +41,15 @@ MEMORY = (1000.0, 1000.0, 1000.0, 4000.0)  # samples, by channel; errors are for
 def absorb(
     mean: Array, covariance: Array, n: Array, v: Array, present: Mask, memory: float, weight: float, dense: bool
 ) -> None:
-    """Move mean and covariance of one channel towards v, with the gain 3 / (n + 2) until the memory is full."""
+    """Move mean and covariance of one channel towards v, with the gain 3 / (n + 3) until the memory is full."""
     D = len(v)
     gain = np.zeros(D)
     d = np.zeros(D)
     for j in range(D):
         if present[j]:
-            gain[j] = max(3.0 / (n[j] + 3.0), 1.0 / memory) * weight
+            gain[j] = max(3.0 / (n[j] + 3.0), 1.0 / memory) * weight if n[j] > 0 else 1.0
+            if n[j] == 0:
+                mean[j] = v[j]
             d[j] = v[j] - mean[j]
             variance = covariance[j, j] if dense else covariance[0, j]
             if n[j] >= 20 and variance > 0:
@@ -60,6 +64,20 @@ def absorb(
                 if present[j]:
                     g = min(gain[i], gain[j]) if i != j else gain[i]
                     covariance[i, j] = (1 - g) * (covariance[i, j] + g * d[i] * d[j])
+
+
+def scaled_to(t2: float, m: int, n: int) -> float:
+    """T2 per sensor over m sensors, as improbable as it would be over n.
+
+    By the normal deviate of a chi-squared variable's cube root[^1].
+
+    [^1]: Wilson, Hilferty, The distribution of chi-square, PNAS 17, 1931.
+    """
+    if m == n:
+        return t2
+    a, b = 2 / (9 * m), 2 / (9 * n)
+    z = (t2 ** (1 / 3) - (1 - a)) / a**0.5
+    return float(max(0.0, 1 - b + z * b**0.5) ** 3)
 
 
 class Projection(NamedTuple):
@@ -82,7 +100,7 @@ class Picture:
         Number of sensors D.
     """
 
-    _PER_SENSOR = ("mean", "n_learned", "n_changes", "low", "high", "disagreement")
+    _PER_SENSOR = ("mean", "n_learned", "joined_at", "n_changes", "low", "high", "disagreement", "n_compared")
     _DERIVED = ("precision", "deviation", "known")
 
     def __init__(self, n_sensors: int) -> None:
@@ -92,22 +110,25 @@ class Picture:
         self.mean = np.zeros((N_DISTANCES, D))
         self.covariance = np.zeros((N_DISTANCES, D if self.dense else 1, D))
         self.n_learned = np.zeros(D)
+        self.joined_at = np.zeros(D)  # records learned before its first
         self.n_changes = np.zeros(D)
         self.low = np.full((2, D), np.inf)
         self.high = np.full((2, D), -np.inf)
         self.disagreement = np.zeros(D)  # usual
+        self.n_compared = np.zeros(D)  # records that it was learned from
         self.n_records = 0  # learned
         self._refresh()
 
     # -- measuring ----------------------------------------------------------------------------------------------------
 
     def distance(self, k: int, v: Array, used: Mask) -> float:
-        """Hotelling's T2 of channel k over the used sensors, divided by their number."""
+        """Hotelling's T2 of channel k over the used sensors, divided by the number of all; NaN without any."""
         if not used.any():
-            return 0.0
+            return float("nan")
         z, _ = self._standardised(k, v, used)
         slope = self.precision[k] @ z if self.dense else z
-        return max(0.0, float(z @ slope)) / int(used.sum())
+        n_used = int(used.sum())
+        return scaled_to(max(0.0, float(z @ slope)) / n_used, n_used, int(self.known.sum()))
 
     def project(self, k: int, v: Array, used: Mask) -> Projection:
         """Channel k of each sensor against what the other used ones say. `SENSOR` is a regression of `LEVEL`.
@@ -123,8 +144,8 @@ class Picture:
         return Projection(slope**2 / curvature, expected, self.deviation[row] ** 2 / curvature)
 
     def relative(self, disagreement: Array) -> Array:
-        """Disagreement of each sensor with the others as a multiple of what is usual."""
-        return disagreement / self._usual
+        """Disagreement of each sensor with the others as a multiple of what is usual; 0 until that is known."""
+        return np.where(self.n_compared >= N_COMPARED, disagreement / self._usual, 0.0)
 
     def explain(self, k: int, v: Array, used: Mask) -> Projection:
         """The same, but a sensor that is clearly wrong has no say on the others; a regression by its usual error."""
@@ -142,7 +163,7 @@ class Picture:
         return np.where(ranged, np.maximum(v - high, low - v) / np.where(ranged, high - low, 1.0), -1.0)
 
     def limited(self, x: Array) -> Array:
-        """A wild reading counts as a hundred standard deviations: one glitch must not ruin the averages."""
+        """A wild reading counts as a hundred standard deviations of the average: no glitch must ruin the averages."""
         reach = np.where(self.n_learned >= 20, 100 * self.deviation[LEVEL], np.inf)
         reach = np.where(self._variances()[LEVEL] > 0, reach, np.inf)
         return np.clip(x, self.mean[LEVEL] - reach, self.mean[LEVEL] + reach)
@@ -175,19 +196,48 @@ class Picture:
 
     def learn(self, values: Array, disagreement: Array, used: Mask, present: Mask, settled: Mask, w: Array) -> None:
         """Take the channels' values, (7, D), in with weights w in [0, 1], (4,); ranges grow by settled averages."""
+        self.joined_at[present & (self.n_learned == 0)] = self.n_records
         self.n_records += 1
         for k in range(N_DISTANCES):
-            absorb(self.mean[k], self.covariance[k], self.n_learned, values[k], present, MEMORY[k], w[k], self.dense)
+            self._absorb(k, values[k], used, present, w[k])
         seen = present & settled
         self.low[:, seen] = np.minimum(self.low, values[RANGE:])[:, seen]
         self.high[:, seen] = np.maximum(self.high, values[RANGE:])[:, seen]
-        gain = w[LEVEL] * np.maximum(3.0 / (self.n_learned + 3.0), 1.0 / MEMORY[LEVEL])
+        gain = w[LEVEL] * np.maximum(3.0 / (self.n_compared + 3.0), 1.0 / MEMORY[LEVEL])
         wildest = np.where(self.disagreement > 0, LARGEST_JUMP**2 * self.disagreement, np.inf)
         surprise = np.minimum(disagreement, wildest) - self.disagreement
-        self.disagreement += np.where(used & present, gain * surprise, 0.0)
+        compared = used & present if used.sum() > 1 else np.zeros_like(used)
+        self.disagreement += np.where(compared, gain * surprise, 0.0)
+        self.n_compared[compared] += 1
         self.n_learned[present] += 1
         if self.n_records % 10 == 0 or self.n_records < N_SENSOR_KNOWN:
             self._refresh()
+
+    def _absorb(self, k: int, v: Array, used: Mask, present: Mask, weight: float) -> None:
+        """Learn one channel. A sensor that is gone counts as what the others lead to expect of it, and as uncertain.
+
+        This is an online step of expectation-maximisation[^1]. Without it the correlations of a sensor that returns
+        would come from other times than the variances.
+
+        [^1]: Dempster, Laird, Rubin, Maximum likelihood from incomplete data via the EM algorithm, 1977.
+        """
+        mean, covariance, n = self.mean[k], self.covariance[k], self.n_learned
+        gone = self.known & ~used & ~present
+        if not (self.dense and gone.any() and used.any()):
+            absorb(mean, covariance, n, v, present, MEMORY[k], weight, self.dense)
+            return
+        _, expected, variance = self.project(SENSOR if k == LEVEL else k, v, used)
+        n = np.where(gone, n.max(), n)
+        absorb(mean, covariance, n, np.where(gone, expected, v), present | gone, MEMORY[k], weight, self.dense)
+        gain = weight * np.maximum(3.0 / (n + 3.0), 1.0 / MEMORY[k])
+        covariance[gone, gone] += (gain * variance)[gone]
+
+    def note_changes(self, changed: Mask) -> None:
+        """Count changes of value. A constant that begins to move is a newcomer: all that was learned of it is moot."""
+        moving = changed & (self.n_changes == 1) & (self.n_learned > N_SENSOR_KNOWN)  # the first reading counts as one
+        self.n_learned[moving] = 0
+        self.joined_at[moving] = self.n_records
+        self.n_changes[changed] += 1
 
     def _variances(self) -> Array:
         return np.diagonal(self.covariance, axis1=1, axis2=2) if self.dense else self.covariance[:, 0]
@@ -197,8 +247,8 @@ class Picture:
         D = self.n_sensors
         variance = self._variances()
         self.deviation = np.where(variance > 0, np.sqrt(variance), 1.0)
-        enough = (self.n_learned >= N_SENSOR_KNOWN) & (self.n_changes >= N_CHANGES_KNOWN)
-        self.known: Mask = enough & (variance[LEVEL] > 0)
+        n_needed = np.clip(N_SENSOR_KNOWN + self.joined_at / 4, None, N_NEWCOMER_KNOWN)
+        self.known: Mask = (self.n_learned >= n_needed) & (self.n_changes >= N_CHANGES_KNOWN) & (variance[LEVEL] > 0)
         self.precision = np.zeros((N_DISTANCES + 1, D if self.dense else 1, D))
         if not self.dense or D == 0:
             return
@@ -210,7 +260,8 @@ class Picture:
             spectrum, axes = np.linalg.eigh(correlation)  # readings that miss each other can leave it indefinite
             spectrum = np.maximum(spectrum, 0.0)
             self.precision[k] = (axes / (spectrum + ridge[k])) @ axes.T
-        self.precision[SENSOR] = (axes / (spectrum + RIDGE_OF_REGRESSION + scarcity)) @ axes.T
+            if k == LEVEL:
+                self.precision[SENSOR] = (axes / (spectrum + RIDGE_OF_REGRESSION + scarcity)) @ axes.T
 
     # -- keeping ------------------------------------------------------------------------------------------------------
 

@@ -152,10 +152,10 @@ class Averages:
     def __init__(self, half_lives):
         self.half_lives, self.values, self.n = half_lives, np.zeros(len(half_lives)), 0
 
-    def step(self, x, e, dt):
+    def step(self, x, e):
         for k, half_life in enumerate(self.half_lives):
             new = (e, e, np.sqrt(abs(e)), x, x, x, x)[k]
-            keep = 2 ** (-dt / half_life) if half_life > 0 else 0
+            keep = 2 ** (-1 / half_life) if half_life > 0 else 0
             keep = min(keep, self.n / (self.n + 1))  # the first few count alike
             if not np.isnan(new):
                 self.values[k] = keep * self.values[k] + (1 - keep) * new
@@ -183,7 +183,9 @@ def farthest_outside(v, low, high, used):
 
 def absorbed(mean, covariance, n, v, present, memory, weight, largest_jump):
     """Mean and covariance a step towards v: gain 3 / (n + 3), never below 1 / memory; a pair by its lesser gain."""
-    gain = np.where(present, weight * np.maximum(3 / (n + 3), 1 / memory), 0)
+    new = present & (n == 0)
+    gain = np.where(new, 1, np.where(present, weight * np.maximum(3 / (n + 3), 1 / memory), 0))
+    mean = np.where(new, v, mean)
     step = np.where(present, v - mean, 0)
     limit = np.where((n >= 20) & (np.diag(covariance) > 0), largest_jump * np.sqrt(np.diag(covariance)), np.inf)
     step = np.clip(step, -limit, limit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -127,6 +127,43 @@ def test_one_wild_reading_is_over_after_a_hundred_records(trained: Callable[[], 
 def test_the_loss_of_a_sensor_does_not_make_the_others_improbable() -> None:
     scores = run(SCRNNDetector(seed=1), vanishing(2000))
     assert (scores[1000:] > to_score(1e-5)).mean() < 0.01
+
+
+def plant(n: int, n_sensors: int, seed: int = 5) -> Stream:
+    """Sensors that follow one load, each with noise and an offset of its own."""
+    rng = np.random.default_rng(seed)
+    load = 10 * np.sin(np.arange(n) / 40) + np.convolve(rng.normal(size=n + 19), np.ones(20) / 4, "valid")
+    readings = load[:, None] * rng.uniform(0.5, 2, n_sensors) + rng.normal(size=(n, n_sensors))
+    readings += rng.uniform(-1000, 1000, n_sensors)
+    return [{f"s{j}": value for j, value in enumerate(row)} for row in readings.tolist()]
+
+
+def without(stream: Stream, sensors: Iterable[str], begin: int, end: int) -> Stream:
+    gone = frozenset(sensors)
+    return [{k: v for k, v in x.items() if not (k in gone and begin <= t < end)} for t, x in enumerate(stream)]
+
+
+LEAVING: dict[str, Stream] = {
+    "a sensor joins four": without(plant(4000, 5), ["s4"], 0, 2000),
+    "the 65th sensor joins": without(plant(2500, MOST_DENSE + 1), [f"s{MOST_DENSE}"], 0, 1200),
+    "one of two leaves and returns": without(plant(4000, 2), ["s1"], 1500, 3000),
+    "seven of eight leave and return": without(plant(4000, 8), [f"s{j}" for j in range(1, 8)], 1500, 3000),
+    "a sensor leaves, says little and leaves again": without(
+        without(plant(4000, 4), ["s3"], 1500, 2800), ["s3"], 2805, 4000
+    ),
+    "a sensor that reports every fiftieth record": [
+        {k: v for k, v in x.items() if k != "s1" or t % 50 == 0} for t, x in enumerate(plant(4000, 4))
+    ],
+    "a constant begins to move": [x | ({"s2": 7.0} if t < 2000 else {}) for t, x in enumerate(plant(4000, 4))],
+}
+
+
+@pytest.mark.parametrize("name", LEAVING)
+def test_sensors_that_come_and_go_make_nothing_improbable(name: str) -> None:
+    detector = SCRNNDetector(seed=1)
+    scores = run(detector, LEAVING[name])
+    assert (scores[1000:] > to_score(1e-5)).mean() < 0.04
+    assert detector.n_regimes == 0
 
 
 def test_growing_beyond_the_most_dense_keeps_the_scores_in_range() -> None:
@@ -335,7 +372,7 @@ def test_a_time_that_is_none_is_one_step(junk: Any) -> None:
     detector.learn_one(x)
 
 
-def test_a_gap_lets_the_averages_fade() -> None:
+def test_a_gap_is_measured_in_usual_intervals() -> None:
     detector = SCRNNDetector(seed=1, time_key="time")
     for t, x in enumerate(machine(450)):
         detector.learn_one(x | {"time": 60.0 * t})

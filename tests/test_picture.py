@@ -66,7 +66,15 @@ def test_the_distance_is_its_naive_twin_with_and_without_some_sensors(n_sensors:
         for share in (1.0, 0.7, 0.7, 0.3):
             v, used = 30 * rng.normal(size=n_sensors), rng.random(n_sensors) < share
             z = (v - picture.mean[k]) / picture.deviation[k]
-            assert picture.distance(k, v, used) == pytest.approx(hotelling(z, precision, used), rel=1e-6)
+            expected = pic.scaled_to(hotelling(z, precision, used), used.sum(), n_sensors) if used.any() else np.nan
+            assert picture.distance(k, v, used) == pytest.approx(expected, rel=1e-6, nan_ok=True)
+
+
+def test_a_distance_over_fewer_sensors_is_as_improbable_as_over_all() -> None:
+    chi = np.random.default_rng(6).normal(size=(200_000, 12)) ** 2
+    few = np.array([pic.scaled_to(t2, 3, 12) for t2 in chi[:, :3].mean(1)[:50_000]])
+    for quantile in (0.5, 0.9, 0.99, 0.999):
+        assert np.quantile(few, quantile) == pytest.approx(np.quantile(chi.mean(1), quantile), rel=0.06)
 
 
 @pytest.mark.parametrize("k", [LEVEL, SENSOR])
