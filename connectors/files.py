@@ -49,6 +49,8 @@ class FileSource:
         On entry or from :meth:`poll`: a file is missing, empty or has no such column. The message says what to do.
     """
 
+    is_live = False
+
     def __init__(
         self,
         paths: Sequence[str | Path],

@@ -92,6 +92,8 @@ class KafkaSource:
         Passed to ``KafkaConsumer``: TLS, SASL, ``group_instance_id``, ``partition_assignment_strategy`` and so on.
     """
 
+    is_live = True
+
     def __init__(
         self,
         brokers: str,

@@ -9,6 +9,7 @@ TIME_NAMES = ("timestamp", "datetime", "time", "ts")
 
 _MAX_SECONDS = 1e11  # the year 5138; a larger number counts a smaller unit
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EARLIEST = datetime(1, 1, 1, tzinfo=UTC).timestamp()
 
 
 def parse_time(value: object) -> float:
@@ -24,13 +25,17 @@ def parse_time(value: object) -> float:
     Raises
     ------
     ValueError
-        If it is neither.
+        If it is neither, or before the year 1.
     """
     if isinstance(value, str):
-        return _parse_text(value)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return _epoch_seconds(value)
-    raise ValueError("a time must be ISO 8601 text or an epoch number")
+        seconds = _parse_text(value)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        seconds = _epoch_seconds(value)
+    else:
+        raise ValueError("a time must be ISO 8601 text or an epoch number")
+    if seconds < _EARLIEST:
+        raise ValueError("a time before the year 1")
+    return seconds
 
 
 def format_time(seconds: float, separator: str = "T", zone: str = "Z") -> str:

@@ -24,7 +24,7 @@ from scrnn_stream.records import Partition
 logger = logging.getLogger(__name__)
 
 MAGIC = b"SCRNNCKP"
-VERSION = 1
+VERSION = 2  # raise it when the state of any part changes its shape
 HEADER = struct.Struct(">8sH32s")
 ARRAY = 1  # MessagePack extension code
 DTYPES = ("float32", "float64", "int64", "bool")

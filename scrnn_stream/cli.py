@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import math
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -117,6 +118,16 @@ def settings_of(options: dict[str, object]) -> Settings:
         return Settings(**given)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from error
+
+
+def writable(directory: Path, option: str) -> None:
+    """Make the directory that an option names, before the work whose fruits go there."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{option} {directory}: cannot be made: {error.strerror}; name a directory") from error
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise UsageError(f"{option} {directory}: cannot be written to; name another directory")
 
 
 def _positive(text: str) -> float:

@@ -26,7 +26,7 @@ from connectors.broker import EmbeddedBroker
 from connectors.codecs import decode_alert, encode_record
 from connectors.kafka import create_topics
 from scrnn_stream.alert import Alert
-from scrnn_stream.cli import UsageError
+from scrnn_stream.cli import UsageError, writable
 from scrnn_stream.records import Partition, Position, Record
 from scrnn_stream.report import write_report
 from scrnn_stream.show import alert_line, clock
@@ -48,6 +48,7 @@ WATER_FLOW_EVENTS = (  # read off the series: hours below three quarters of the 
 def demo(options: argparse.Namespace) -> int:
     """Play, watch, show, judge."""
     console = Console()
+    writable(options.report, "--report")
     fleet = simulate_fleet(days=options.days, seed=options.seed)
     water = list(_water_flow())
     n_messages = len(fleet.records) + len(water)

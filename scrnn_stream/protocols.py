@@ -9,7 +9,12 @@ from scrnn_stream.records import Batch, Partition, Rejected
 
 
 class Source(Protocol):
-    """Delivers messages in partition order. Open it with ``with``; nothing is read before."""
+    """Delivers messages in partition order. Open it with ``with``; nothing is read before.
+
+    ``is_live`` tells whether messages come as they happen, so that a pause in them is a silence.
+    """
+
+    is_live: bool
 
     def __enter__(self) -> Source: ...
 

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from connectors.files import FileSource, JsonLinesSink, ScoresWriter
 from scrnn_stream.alert import Alert
-from scrnn_stream.cli import settings_of
+from scrnn_stream.cli import settings_of, writable
 from scrnn_stream.monitor import Verdict
 from scrnn_stream.pipeline import Pipeline
 from scrnn_stream.records import Record, Rejected
@@ -59,6 +59,8 @@ class _Screen:
 def replay(options: argparse.Namespace) -> int:
     """Replay the files in `options.files`; alerts on the screen, scores, alerts and cards where asked for."""
     console = Console(stderr=True)
+    if options.report is not None:
+        writable(options.report, "--report")
     pipeline = Pipeline(settings_of(vars(options)))
     with ExitStack() as stack:
         source = FileSource(options.files, key_column=options.key, time_column=options.time, ignore=options.ignore)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from connectors.kafka import KafkaSink, KafkaSource
 from scrnn_stream.checkpoint import CheckpointStore
-from scrnn_stream.cli import UsageError, settings_of
+from scrnn_stream.cli import UsageError, settings_of, writable
 from scrnn_stream.monitor import Settings
 from scrnn_stream.pipeline import Pipeline
 from scrnn_stream.worker import CHECKPOINT_EVERY_S, Worker
@@ -41,6 +41,7 @@ def serve(options: argparse.Namespace) -> int:
     source = KafkaSource(config["brokers"], config["topic"], config["group"], **client, **member)
     sink = KafkaSink(config["brokers"], config["alerts_topic"], config["dead_letter_topic"], **client)
     store = CheckpointStore(config["checkpoints"] or Path(".scrnn-stream") / quote(config["group"], safe=""))
+    writable(store.directory, "--checkpoints")
     stop = _Stop()
     with source, sink:
         print(f"watching {config['topic']} on {config['brokers']}; SIGTERM stops", flush=True)

@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from scrnn_stream.checkpoint import CheckpointStore
 from scrnn_stream.pipeline import Observer, Pipeline
@@ -117,6 +118,8 @@ class Worker:
 
     def _check_idle(self) -> None:
         """A partition without data has no stream time: its machines' silence is judged by the wall clock."""
+        if not self.source.is_live:
+            return
         now = self.clock()
         for partition, heard_at in self._heard_at.items():
             if now - heard_at > 1.0 and self._next[partition] >= self._live_from[partition]:
@@ -133,14 +136,23 @@ class Worker:
         found = self.store.load(partition, at_most=committed) if self.store is not None else None
         offset = 0
         if found is not None:
-            offset, state = found
-            self.pipeline.restore(partition, state)
+            offset = self._restore(partition, *found)
         elif self.store is None:
             offset = committed
         if committed > offset:
             logger.info("replaying %s/%d from %d to %d", partition.topic, partition.number, offset, committed)
         self._next[partition] = offset
         self.source.seek(partition, offset)
+
+    def _restore(self, partition: Partition, offset: int, state: dict[str, Any]) -> int:
+        """Where to go on: at the checkpoint, or at the oldest message if the state does not fit this program."""
+        try:
+            self.pipeline.restore(partition, state)
+        except (LookupError, TypeError, ValueError) as error:
+            self.pipeline.drop(partition)
+            logger.warning("checkpoint at %d of another program is passed over: %r; learning again", offset, error)
+            return 0
+        return offset
 
     def _give_up(self, partition: Partition) -> None:
         self.pipeline.drop(partition)

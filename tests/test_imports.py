@@ -6,8 +6,9 @@ from pathlib import Path
 import scrnn_stream
 
 CORE = (
-    "_kernels records features",
-    "network calibration evidence alert episodes continuity simulate",
+    "_kernels channels records features",
+    "network picture calibration alert episodes continuity simulate",
+    "evidence",
     "anomaly forecasting regression classification checkpoint protocols report",
     *("monitor", "pipeline", "worker"),
 )  # all other modules are commands: they may import anything, and the core none of them

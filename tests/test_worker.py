@@ -50,6 +50,8 @@ class Broker:
 
 
 class FakeSource:
+    is_live = True
+
     def __init__(self, broker: Broker, journal: Journal, size: int, stores: bool = True) -> None:
         self.broker, self.journal, self.size, self.stores = broker, journal, size, stores
         self.next: dict[Partition, int] = {}
@@ -253,6 +255,15 @@ def test_without_a_checkpoint_the_log_is_replayed_from_its_begin(tmp_path: Path)
     assert [alert.position.offset + 1 for alert in broker.alerts] == [n for n in range(51, 101) if n % 7 == 0]
 
 
+def test_a_checkpoint_that_does_not_fit_this_program_is_passed_over(tmp_path: Path) -> None:
+    CheckpointStore(tmp_path).save(A, 30, {"of": "another program"})
+    broker = Broker(log(A, 100))
+    broker.committed[A] = 50
+    counts = worker(broker, tmp_path).run()
+    assert counts.n_replayed == 50
+    assert [alert.position.offset + 1 for alert in broker.alerts] == [n for n in range(51, 101) if n % 7 == 0]
+
+
 def test_without_a_store_it_begins_at_the_committed_offset() -> None:
     broker = Broker(log(A, 100))
     broker.committed[A] = 50
@@ -379,17 +390,20 @@ def test_a_partition_that_comes_back_goes_on_where_the_other_owner_committed(tmp
 # -- an idle partition ------------------------------------------------------------------------------------------------
 
 
-def test_the_silence_of_an_idle_partition_is_told_by_the_wall_clock_once() -> None:
+@pytest.mark.parametrize("is_live", [True, False])
+def test_the_silence_of_an_idle_partition_is_told_by_the_wall_clock_once_if_it_is_live(is_live: bool) -> None:
     records = [Record(Position(A, k), "m", 1.7e9 + 60.0 * k, {"a": float(k % 7)}) for k in range(200)]
     broker, journal = Broker(records), Journal()
     idle = worker(broker, None, journal, pipeline=Pipeline(), size=200)
     source = idle.source
     assert isinstance(source, FakeSource)
+    source.is_live = is_live
     empty = Batch([], {}, frozenset())
     source.batches += [Batch(records, {}, frozenset()), *[empty] * 5]
     idle.run(stop=lambda: not source.batches, timeout_s=300.0)
-    assert [(alert.kind, alert.state, alert.machine) for alert in broker.alerts] == [("silent", "firing", "m")]
-    assert journal.events[-2:] == ["flush", "flushed"]
+    told = [(alert.kind, alert.state, alert.machine) for alert in broker.alerts]
+    assert told == ([("silent", "firing", "m")] if is_live else [])
+    assert journal.events[-2:] == ["flush", "flushed"] or not is_live
 
 
 # -- the real pipeline ------------------------------------------------------------------------------------------------

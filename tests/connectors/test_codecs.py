@@ -232,7 +232,10 @@ def test_a_time_keeps_its_fraction() -> None:
     assert format_time(EIGHT + 0.25, " ", "") == "2026-01-05 08:00:00.250000"
 
 
-@pytest.mark.parametrize("value", ["", "noon", "nan", True, None, 1e30, math.nan, math.inf])
+@pytest.mark.parametrize(
+    "value",
+    ["", "noon", "nan", True, None, 1e30, -90_000_000_000, "0001-01-01T00:00:00+14:00", math.nan, math.inf],
+)
 def test_what_is_no_time_is_a_value_error(value: object) -> None:
     with pytest.raises(ValueError):
         parse_time(value)

@@ -1,0 +1,68 @@
+"""The command: what it writes, and one line that says what to do where it cannot."""
+
+from __future__ import annotations
+
+import csv
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scrnn_stream.cli import main
+
+ROWS = 900
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    """One sensor, one reading a minute, ten times as high from row 800 on; row 5 cannot be read."""
+    readings = 20 + np.random.default_rng(1).normal(size=ROWS) + 200 * (np.arange(ROWS) >= 800)
+    lines = [f"2026-01-05 {t // 60:02}:{t % 60:02}:00;{x:.3f}" for t, x in enumerate(readings)]
+    lines[5] = "2026-01-05 00:05:00;hot"
+    path = tmp_path / "pump.csv"
+    path.write_text("\n".join(["timestamp;flow", *lines]), encoding="utf-8")
+    return path
+
+
+def test_replay_writes_a_row_for_each_row_the_alerts_and_their_cards(recording: Path, tmp_path: Path) -> None:
+    scores, alerts, cards = tmp_path / "scores.csv", tmp_path / "alerts.jsonl", tmp_path / "cards"
+    outputs = ["--scores", str(scores), "--alerts", str(alerts), "--report", str(cards)]
+    assert main(["replay", str(recording), *outputs]) == 0
+    rows = list(csv.DictReader(scores.read_text(encoding="utf-8").splitlines()))
+    assert len(rows) == ROWS
+    assert rows[5]["anomaly_score"] == "nan"
+    assert {row["alert"] for row in rows[700:800]} == {"0"}
+    assert rows[810]["alert"] == "1"
+    told = [json.loads(line) for line in alerts.read_text(encoding="utf-8").splitlines()]
+    assert told[-1]["data"]["begin"] == datetime(2026, 1, 5, 13, 20, tzinfo=UTC).timestamp()
+    assert (cards / "index.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["replay", "nowhere.csv"], "nowhere.csv"),
+        (["replay", "{recording}", "--time", "when"], "when"),
+        (["replay", "{recording}", "--report", "{recording}"], "--report"),
+        (["replay", "{recording}", "--report", "{recording}/cards"], "--report"),
+        (["replay", "{recording}", "--alerts-per-day", "0"], "--alerts-per-day"),
+        (["replay", "{recording}", "--accept-after", "0"], "accept_after"),
+        (["run", "--config", "nowhere.toml"], "nowhere.toml"),
+        (["run", "--brokers", "127.0.0.1:1", "--checkpoints", "{recording}/state"], "--checkpoints"),
+        (["run", "--topics", "x"], "--topics"),
+        (["forecast"], "forecast"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_one_line_with_exit_code_2(
+    arguments: list[str], words: str, recording: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code: object = main([argument.format(recording=recording) for argument in arguments])
+    except SystemExit as exit:
+        code = exit.code
+    assert code == 2
+    told = capsys.readouterr().err.strip().splitlines()
+    assert len(told) == 1
+    assert words in told[0]
