@@ -8,9 +8,10 @@ import scrnn_stream
 CORE = (
     "_kernels channels records features",
     "network picture calibration alert episodes continuity simulate",
-    "evidence",
-    "anomaly forecasting regression classification checkpoint protocols report",
-    *("monitor", "pipeline", "worker"),
+    "evidence wording",
+    "anomaly forecasting regression classification checkpoint protocols chart",
+    "monitor report",
+    *("pipeline", "worker"),
 )  # all other modules are commands: they may import anything, and the core none of them
 LAYER = {module: number for number, layer in enumerate(CORE) for module in layer.split()}
 ESTIMATORS = ("anomaly", "forecasting", "regression", "classification")
