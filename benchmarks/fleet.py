@@ -1,6 +1,6 @@
 """The demo's pump fleet over many seeds: faults caught, delay, right sensor first, false alerts against the budget.
 
-python -m benchmarks.fleet [--first 2000] [--seeds 20] [--days 40]
+python -m benchmarks.fleet [--first 3000] [--seeds 20] [--days 40]
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from scrnn_stream.verdict import Judgement, judge
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--first", type=int, default=2000, help="first seed")
+    parser.add_argument("--first", type=int, default=3000, help="first seed")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--days", type=float, default=40.0)
     options = parser.parse_args()
