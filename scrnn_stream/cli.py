@@ -5,17 +5,12 @@ from __future__ import annotations
 import argparse
 import logging
 import math
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from scrnn_stream.monitor import Settings
-
-
-class UsageError(Exception):
-    """A wish that cannot be met; the message is one line that says what is wrong and what to do."""
+from scrnn_stream.usage import UsageError
 
 
 class _Parser(argparse.ArgumentParser):
@@ -109,25 +104,6 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--alerts-per-day", metavar="X", type=_positive, help="alert budget of each machine [1]")
     parser.add_argument("--accept-after", metavar="N", type=int, help="records until a new state is normal [500]")
     parser.add_argument("--seed", type=int, help="of the networks' starting weights [0]")
-
-
-def settings_of(options: dict[str, object]) -> Settings:
-    """Settings from the options that were given."""
-    given = {name: value for name, value in options.items() if name in Settings.names() and value is not None}
-    try:
-        return Settings(**given)  # type: ignore[arg-type]
-    except (TypeError, ValueError) as error:
-        raise UsageError(str(error)) from error
-
-
-def writable(directory: Path, option: str) -> None:
-    """Make the directory that an option names, before the work whose fruits go there."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{option} {directory}: cannot be made: {error.strerror}; name a directory") from error
-    if not os.access(directory, os.W_OK | os.X_OK):
-        raise UsageError(f"{option} {directory}: cannot be written to; name another directory")
 
 
 def _positive(text: str) -> float:

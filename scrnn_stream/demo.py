@@ -26,11 +26,11 @@ from connectors.broker import EmbeddedBroker
 from connectors.codecs import decode_alert, encode_record
 from connectors.kafka import create_topics
 from scrnn_stream.alert import Alert
-from scrnn_stream.cli import UsageError, writable
 from scrnn_stream.records import Partition, Position, Record
 from scrnn_stream.report import write_report
 from scrnn_stream.show import alert_line, clock
 from scrnn_stream.simulate import Fault, Fleet, simulate_fleet
+from scrnn_stream.usage import UsageError, writable
 from scrnn_stream.verdict import Catch, Judgement, judge
 
 ALERTS_PER_DAY = 0.05

@@ -11,12 +11,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from connectors.files import FileSource, JsonLinesSink, ScoresWriter
 from scrnn_stream.alert import Alert
-from scrnn_stream.cli import settings_of, writable
 from scrnn_stream.monitor import Verdict
 from scrnn_stream.pipeline import Pipeline
 from scrnn_stream.records import Record, Rejected
 from scrnn_stream.report import write_report
 from scrnn_stream.show import alert_line
+from scrnn_stream.usage import settings_of, writable
 from scrnn_stream.worker import Worker
 
 

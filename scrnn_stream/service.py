@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 from connectors.kafka import KafkaSink, KafkaSource
 from scrnn_stream.checkpoint import CheckpointStore
-from scrnn_stream.cli import UsageError, settings_of, writable
 from scrnn_stream.monitor import Settings
 from scrnn_stream.pipeline import Pipeline
+from scrnn_stream.usage import UsageError, settings_of, writable
 from scrnn_stream.worker import CHECKPOINT_EVERY_S, Worker
 
 logger = logging.getLogger(__name__)
