@@ -332,6 +332,12 @@ class TestTrouble:
         for values in (network.context, T, E):
             np.testing.assert_array_equal(values, 0)
 
+    def test_a_long_window_that_is_not_cut_short_holds_no_denormal_numbers(self):
+        network = SCRNN(2, 2, n_hidden=4, n_context=4, truncation_length=200, early_stop=0.0, seed=0)
+        network.replay(*stream(250, 2, 2)[:2])
+        numbers = np.abs(np.concatenate([network._network, network._work]))
+        assert not ((numbers > 0) & (numbers < np.finfo("float32").tiny)).any()
+
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
