@@ -1,0 +1,251 @@
+"""A record judged and learned, start to end, on plain arrays: forecast, errors, evidence, probability, score.
+
+    assess    what the record says, given the network's forecast; changes nothing but scratch space
+    learn     takes the assessed record in
+    process   both, with the network in between, for the records of many machines in their order
+
+The arrays of a machine are those of the :mod:`~scrnn_stream.layout`, with one row of weights and state of its network.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scrnn_stream import _kernels as net
+from scrnn_stream import layout as at
+from scrnn_stream._kernels import jit
+from scrnn_stream.absorbing import learn_picture, refresh, variance_of
+from scrnn_stream.calibration import cluster_probability, learn_value, n_missing, probability, to_score
+from scrnn_stream.channels import CLUSTER_LENGTHS, LEVEL, N_CHANNELS, N_DISTANCES, SENSOR, SETTLED_AFTER
+from scrnn_stream.evidence import advance, measure
+from scrnn_stream.features import LARGEST_READING, learn_scale, scaled, unscaled
+from scrnn_stream.picture import limited
+
+Array = NDArray[Any]
+Shape = tuple[int, int, int, int, int]
+
+UNLIKELY = 0.05  # values of smaller probability count in proportion to it
+PROTECTION_P = 1e-5  # a record less probable than this does not enter the picture of calm, whatever the budget
+LONGEST_GAP = 1e6  # usual intervals
+
+
+# ------------------------------------------------------------------------------------------------------------- to judge
+
+
+@jit
+def steps_since(numbers: Array, time: float) -> float:
+    """Time since the last record in usual intervals; 1 for all that is not a gap."""
+    last, interval = numbers[at.TIME], numbers[at.INTERVAL]
+    if np.isnan(time) or np.isnan(last) or interval <= 0:
+        return 1.0
+    ratio = (time - last) / interval
+    return float(min(ratio, LONGEST_GAP)) if ratio > 1.5 else 1.0
+
+
+@jit
+def look(measurement: Array, numbers: Array, counts: Array, calm: Array) -> float:
+    """The p of each channel, into the measurement; and the least one with the price of each look."""
+    n_looking, least = 0, 1.0
+    for k in range(N_CHANNELS):
+        p, statistic = 1.0, measurement[at.STATISTICS + k]
+        if np.isfinite(statistic) and n_missing(counts, k) == 0:
+            p = cluster_probability(probability(numbers, counts, calm, k, statistic), CLUSTER_LENGTHS[k])
+            n_looking += 1
+        measurement[k] = p
+        least = min(least, p)
+    return min(1.0, n_looking * least) if n_looking > 0 else 1.0
+
+
+@jit
+def read(x: Array, record: Array) -> None:
+    """x = the readings of a record; NaN for those that are none."""
+    for j in range(x.size):
+        x[j] = record[j] if abs(record[j]) <= LARGEST_READING else np.nan
+
+
+@jit
+def assess(work: Array, numbers: Array, counts: Array, calm: Array, forecast: Array, step: float) -> None:
+    """Write the assessment of the readings in `work` before them; `forecast` (D) is what the network expected of z."""
+    D = forecast.size
+    table, covariance = at.table_of(numbers, D), at.covariance_of(numbers, D)
+    measurement, x, scratch = at.measurement_of(work, D), at.readings_of(work, D), at.scratch_of(work, D)
+    errors = scratch[at.ERRORS]
+    for j in range(D):
+        expected = unscaled(forecast[j], table, j)
+        errors[j] = limited(x[j], table, variance_of(covariance[LEVEL], j), j) - expected
+        if step > 1:
+            errors[j] = np.nan  # across a gap nothing was expected
+    measure(measurement, scratch, at.squares_of(work, D), numbers, x, errors)
+    work[at.P] = look(measurement, numbers, counts, calm)
+    work[at.SCORE] = to_score(work[at.P])
+    work[at.STEP] = step
+
+
+# ------------------------------------------------------------------------------------------------------------- to learn
+
+
+@jit
+def move_clock(numbers: Array, time: float) -> None:
+    """The usual interval follows the gaps between records; a long one counts as three."""
+    last, interval = numbers[at.TIME], numbers[at.INTERVAL]
+    if np.isnan(time) or time <= last:
+        return
+    if not np.isnan(last):
+        gap = time - last
+        numbers[at.INTERVAL] += 0.02 * (min(gap, 3 * interval) - interval) if interval > 0 else gap
+    numbers[at.TIME] = time
+
+
+@jit
+def learn_oldest(numbers: Array, counts: Array, calm: Array, work: Array, grace_period: int, D: int) -> None:
+    """Learn the measurement that has waited longest.
+
+    It counts less the less likely it was: a slow fault would otherwise teach its own beginning as normal.
+    """
+    measurement = at.queue_of(numbers, D)[counts[at.HEAD]]
+    counts[at.HEAD] = (counts[at.HEAD] + 1) % at.N_PLACES
+    counts[at.N_WAITING] -= 1
+    if counts[at.N_RECORDS] >= grace_period:
+        for k in range(N_CHANNELS):
+            statistic = measurement[at.STATISTICS + k]
+            if counts[at.N_RECORDS] >= SETTLED_AFTER[k] and np.isfinite(statistic):
+                learn_value(numbers, counts, calm, k, statistic)
+    weights = at.weights_of(work)
+    for k in range(N_DISTANCES):
+        weights[k] = min(1.0, measurement[k] / UNLIKELY)
+    weights[LEVEL] = min(weights[LEVEL], measurement[SENSOR] / UNLIKELY)
+    learn_picture(numbers, counts, work, measurement, weights, D)
+
+
+@jit
+def learn(
+    numbers: Array, counts: Array, calm: Array, work: Array, z: Array, time: float, grace_period: int, accept_after: int
+) -> None:
+    """Take the record in that `work` holds the assessment of; z (D) are its scaled readings. Time moves."""
+    D = z.size
+    table, measurement, x = at.table_of(numbers, D), at.measurement_of(work, D), at.readings_of(work, D)
+    is_calm = work[at.P] >= PROTECTION_P
+    if is_calm:
+        learn_scale(table, x)
+    for j in range(D):
+        if np.isfinite(z[j]):
+            table[at.PREVIOUS, j] = z[j]
+    advance(numbers, counts, measurement, x)
+    move_clock(numbers, time)
+    if not is_calm:
+        counts[at.N_WAITING] = 0  # what led up to an episode is suspect
+        counts[at.N_IMPROBABLE] += 1
+        if counts[at.N_IMPROBABLE] >= accept_after:
+            counts[at.N_REGIMES] += 1
+            start_anew(numbers, counts, work, D)
+        return
+    counts[at.N_IMPROBABLE] = 0
+    at.queue_of(numbers, D)[(counts[at.HEAD] + counts[at.N_WAITING]) % at.N_PLACES] = measurement
+    counts[at.N_WAITING] += 1
+    n_held = at.N_QUEUED if counts[at.N_RECORDS] >= grace_period else 0
+    while counts[at.N_WAITING] > n_held:
+        learn_oldest(numbers, counts, calm, work, grace_period, D)
+
+
+@jit
+def forget(numbers: Array, counts: Array, work: Array, D: int) -> None:
+    """Start the picture of calm and the tails anew; the averages go on."""
+    table = at.table_of(numbers, D)
+    table[at.PICTURE :] = 0.0
+    table[at.LOW : at.LOW + 2] = np.inf
+    table[at.HIGH : at.HIGH + 2] = -np.inf
+    at.covariance_of(numbers, D)[:] = 0.0
+    counts[at.N_RECORDS] = counts[at.N_WAITING] = 0
+    counts[at.N_CALM : at.N_COUNTS] = 0
+    refresh(numbers, counts, work, D)
+
+
+@jit
+def start_anew(numbers: Array, counts: Array, work: Array, D: int) -> None:
+    """Adopt a lasting new state: scale, picture and tails are learned anew, the network keeps its weights."""
+    counts[at.N_IMPROBABLE] = 0
+    at.table_of(numbers, D)[at.SCALE_MEAN : at.N_SCALED + 1] = 0.0
+    forget(numbers, counts, work, D)
+
+
+# ------------------------------------------------------------------------------------------------------------------ all
+
+
+@jit
+def process(
+    scores: Array,
+    records: Array,
+    machines: Array,
+    numbers: Array,
+    counts: Array,
+    calm: Array,
+    networks: Array,
+    work: Array,
+    work32: Array,
+    shape: Shape,
+    kind: tuple[int, int],
+    rates: tuple[float, float],
+    policy: tuple[int, int, int],
+) -> None:
+    """Score each record and, if it is to learn, learn it, before the next.
+
+    `scores` (M); `records` (M, D + 1) are readings and time, NaN without; `machines` (M) the row of each record's
+    machine in the next four; `policy` is (grace_period, accept_after, is_learning).
+    """
+    D, (grace_period, accept_after, is_learning) = records.shape[1] - 1, policy
+    x, z, forecast, scratch32 = at.readings_of(work, D), at.scratch_of(work, D)[at.SCALED_X], work32[:D], work32[D:]
+    for t in range(scores.size):
+        i, time = machines[t], records[t, D]
+        row, row_counts = numbers[i], counts[i]
+        table = at.table_of(row, D)
+        step = steps_since(row, time)
+        previous, network, network_counts = table[at.PREVIOUS], networks[i], row_counts[at.N_COUNTS :]
+        read(x, records[t])
+        scaled(z, table, x)
+        if D > 0 and is_learning:
+            learn_network(forecast, scratch32, network, network_counts, previous, z, step, shape, kind, rates)
+        elif D > 0:
+            predict_network(forecast, scratch32, network, network_counts, previous, step, shape, kind)
+        assess(work, row, row_counts, calm[i], forecast, step)
+        scores[t] = work[at.SCORE]
+        if is_learning:
+            learn(row, row_counts, calm[i], work, z, time, grace_period, accept_after)
+
+
+@jit
+def split(row: Array, shape: Shape) -> tuple[Array, Array, Array]:
+    """theta, moments, state of a network."""
+    D, H, C, Y, _ = shape
+    n = H * (D + H + C + 1) + C * (D + 1) + Y * (H + C + 1)
+    return row[:n], row[n : 2 * n], row[2 * n :]
+
+
+@jit
+def predict_network(
+    out: Array, work: Array, row: Array, counts: Array, x: Array, dt: float, shape: Shape, kind: tuple[int, int]
+) -> None:
+    theta, _, state = split(row, shape)
+    net.predict(out, work, theta, state, counts, x, dt, shape, kind[0])
+
+
+@jit
+def learn_network(
+    out: Array,
+    work: Array,
+    row: Array,
+    counts: Array,
+    x: Array,
+    target: Array,
+    dt: float,
+    shape: Shape,
+    kind: tuple[int, int],
+    rates: tuple[float, float],
+) -> None:
+    theta, moments, state = split(row, shape)
+    net.predict(out, work, theta, state, counts, x, dt, shape, kind[0])
+    net.learn(
+        theta, moments, state, counts, work, x, target, dt, shape, kind[0], kind[1] > 0, rates[0], rates[1]
+    )

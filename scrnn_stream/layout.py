@@ -1,0 +1,182 @@
+"""Where the numbers of a machine lie: three flat vectors, so that a fleet is three arrays and a machine a row of each.
+
+    numbers  float64  its clock and fitted tails; a table with one column for each sensor; covariances and their
+                      inverses; the queue of measurements that wait to be learned
+    counts   int64    records, and values of each channel
+    calm     float32  of each channel the ring of its calm values, then each one's window of them in ascending order
+
+Beside them stands `work`, scratch space whose beginning is what was found out about the last record. Views are built
+inside the kernels from the number of sensors D; none is kept. Up to MOST_DENSE sensors all correlations are held
+(E = D), beyond it only variances (E = 1).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scrnn_stream._kernels import jit
+from scrnn_stream.channels import N_CHANNELS, N_DISTANCES, N_VALUES, SENSOR
+
+Array = NDArray[Any]
+
+MOST_DENSE = 64  # sensors up to which all correlations are kept; beyond, each sensor is measured on its own
+
+# numbers: the clock, then shape and scale of each tail, then what has a column for each sensor
+TIME, INTERVAL, TAILS = 0, 1, 2
+TABLE = TAILS + 3 * N_CHANNELS
+
+# lines of the table (N_LINES, D)
+SCALE_MEAN, SCALE_VARIANCE, N_SCALED = 0, 1, 2
+PREVIOUS = 3  # last known scaled reading: the network's input
+AVERAGE = 4  # N_VALUES lines: each kind of value, averaged
+N_AVERAGED = AVERAGE + N_VALUES
+LAST, N_MISSING, USUAL_GAP = N_AVERAGED + 1, N_AVERAGED + 2, N_AVERAGED + 3  # last reading, records since, usually
+PICTURE = N_AVERAGED + 4  # from here on the picture of calm
+MEAN = PICTURE  # N_DISTANCES lines
+DEVIATION = MEAN + N_DISTANCES  # N_DISTANCES lines
+LOW, HIGH = DEVIATION + N_DISTANCES, DEVIATION + N_DISTANCES + 2  # two lines each: average, long average
+N_LEARNED = HIGH + 2
+JOINED_AT, N_CHANGES, DISAGREEMENT, N_COMPARED, KNOWN = (N_LEARNED + i for i in range(1, 6))
+N_LINES = KNOWN + 1
+
+# counts; those of the network follow
+N_RECORDS, HEAD, N_WAITING, N_IMPROBABLE, N_REGIMES = range(5)
+N_CALM, N_FITTED = 5, 5 + N_CHANNELS  # values of each channel, and how many there were at its last fit
+N_COUNTS = 5 + 2 * N_CHANNELS
+
+# a measurement: p of each channel, the statistics, then a table of N_MEASURED lines: first the values
+STATISTICS, MEASURED = N_CHANNELS, 2 * N_CHANNELS
+DISAGREES, USED, PRESENT = N_VALUES, N_VALUES + 1, N_VALUES + 2
+N_MEASURED = N_VALUES + 3
+N_QUEUED = 20  # records between the measurement of a value and its learning
+N_PLACES = N_QUEUED + 1
+
+# work: the assessment (score, p, dt, the measurement, the readings), lines of D, and squares of (E, D)
+SCORE, P, STEP, HEADER = 0, 1, 2, 3
+Z, CURVATURE, SLOPE, ERRORS, BLAME, EXPECTED, VARIANCE, SPARE_LINE, MASK, SCALED_X = range(10)
+N_SCRATCH = 10
+N_SQUARES = 3
+
+# calm
+MEMORY = 2000  # calm values that a tail is judged by, at most; while there are few, the younger half of them
+SENSOR_DELAY = 300  # values that the tail of `sensor` lags behind: gauges drift for days
+REFIT_EVERY = 20  # values between two fits
+SPARE = REFIT_EVERY + 4  # ring places beyond MEMORY, so that the window of the last fit is still there at the next one
+DELAYS = np.array([SENSOR_DELAY if channel == SENSOR else 0 for channel in range(N_CHANNELS)])
+RINGS = np.concatenate([[0], np.cumsum(MEMORY + SPARE + DELAYS)])  # where each ring begins, and the last one ends
+WINDOWS = int(RINGS[-1])
+N_CALM_PLACES = WINDOWS + N_CHANNELS * MEMORY + 2 * REFIT_EVERY
+
+
+@jit
+def n_correlated(D: int) -> int:
+    """E: rows of a matrix over the sensors."""
+    return D if D <= MOST_DENSE else 1
+
+
+@jit
+def n_measurement(D: int) -> int:
+    return MEASURED + N_MEASURED * D
+
+
+@jit
+def n_assessment(D: int) -> int:
+    return HEADER + n_measurement(D) + D
+
+
+@jit
+def n_numbers(D: int) -> int:
+    return TABLE + N_LINES * D + (2 * N_DISTANCES + 1) * n_correlated(D) * D + N_PLACES * n_measurement(D)
+
+
+@jit
+def n_work(D: int) -> int:
+    return n_assessment(D) + N_SCRATCH * D + N_SQUARES * n_correlated(D) * D + N_DISTANCES
+
+
+@jit
+def table_of(numbers: Array, D: int) -> Array:
+    """(N_LINES, D)"""
+    return numbers[TABLE : TABLE + N_LINES * D].reshape(N_LINES, D)
+
+
+@jit
+def covariance_of(numbers: Array, D: int) -> Array:
+    """(N_DISTANCES, E, D)"""
+    E, i = n_correlated(D), TABLE + N_LINES * D
+    return numbers[i : i + N_DISTANCES * E * D].reshape(N_DISTANCES, E, D)
+
+
+@jit
+def precision_of(numbers: Array, D: int) -> Array:
+    """(N_DISTANCES + 1, E, D): of each channel measured by T2, and of the regression of each sensor on the others."""
+    E = n_correlated(D)
+    i = TABLE + N_LINES * D + N_DISTANCES * E * D
+    return numbers[i : i + (N_DISTANCES + 1) * E * D].reshape(N_DISTANCES + 1, E, D)
+
+
+@jit
+def queue_of(numbers: Array, D: int) -> Array:
+    """(N_PLACES, measurement)"""
+    n = n_measurement(D)
+    return numbers[numbers.size - N_PLACES * n :].reshape(N_PLACES, n)
+
+
+@jit
+def measured_of(measurement: Array, D: int) -> Array:
+    """(N_MEASURED, D)"""
+    return measurement[MEASURED : MEASURED + N_MEASURED * D].reshape(N_MEASURED, D)
+
+
+@jit
+def measurement_of(work: Array, D: int) -> Array:
+    return work[HEADER : HEADER + n_measurement(D)]
+
+
+@jit
+def readings_of(work: Array, D: int) -> Array:
+    """(D)"""
+    i = HEADER + n_measurement(D)
+    return work[i : i + D]
+
+
+@jit
+def scratch_of(work: Array, D: int) -> Array:
+    """(N_SCRATCH, D)"""
+    i = n_assessment(D)
+    return work[i : i + N_SCRATCH * D].reshape(N_SCRATCH, D)
+
+
+@jit
+def squares_of(work: Array, D: int) -> Array:
+    """(N_SQUARES, E, D)"""
+    E, i = n_correlated(D), n_assessment(D) + N_SCRATCH * D
+    return work[i : i + N_SQUARES * E * D].reshape(N_SQUARES, E, D)
+
+
+@jit
+def weights_of(work: Array) -> Array:
+    """(N_DISTANCES): how much a measurement counts."""
+    return work[work.size - N_DISTANCES :]
+
+
+@jit
+def ring_of(calm: Array, channel: int) -> Array:
+    return calm[RINGS[channel] : RINGS[channel + 1]]
+
+
+@jit
+def window_of(calm: Array, channel: int) -> Array:
+    """(MEMORY): as many as the last fit had stand at its beginning, in ascending order."""
+    i = WINDOWS + channel * MEMORY
+    return calm[i : i + MEMORY]
+
+
+@jit
+def moving_of(calm: Array) -> tuple[Array, Array]:
+    """(REFIT_EVERY) each: scratch space for the values that leave a window and those that enter it."""
+    i = calm.size - 2 * REFIT_EVERY
+    return calm[i : i + REFIT_EVERY], calm[i + REFIT_EVERY :]

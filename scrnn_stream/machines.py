@@ -1,0 +1,162 @@
+"""The numeric state of machines with the same sensors: a few arrays with one row for each, and what makes them grow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scrnn_stream import _kernels as net
+from scrnn_stream import layout as at
+from scrnn_stream.absorbing import refresh
+from scrnn_stream.calibration import order_windows
+from scrnn_stream.judging import forget, process
+from scrnn_stream.network import ACTIVATIONS, SCRNN
+
+Array = NDArray[Any]
+
+
+class Machines:
+    """Machines with the same D sensors, each a row of every array, and one scratch space for all.
+
+    Parameters
+    ----------
+    n_sensors
+        Number of sensors D.
+    network
+        The network that each new one starts with, of D inputs and outputs; None without sensors.
+    """
+
+    _KEPT = ("numbers", "counts", "calm", "networks")
+
+    def __init__(self, n_sensors: int, network: SCRNN | None) -> None:
+        self.n_sensors = n_sensors
+        self.network = network
+        self.numbers = np.zeros((0, at.n_numbers(n_sensors)))
+        self.counts = np.zeros((0, at.N_COUNTS + net.N_COUNTS), np.int64)
+        self.calm = np.zeros((0, at.N_CALM_PLACES), np.float32)
+        self.networks = np.zeros((0, 0 if network is None else _row_of(network).size), np.float32)
+        self.work = np.zeros(at.n_work(n_sensors))
+        shape, kind, rates = (n_sensors, 1, 1, n_sensors, 1), (0, 0), (0.0, 0.0)
+        if network is not None:
+            shape = network._shape
+            kind = (ACTIVATIONS[network.activation], int(network.learn_decay))
+            rates = (float(network.lr), float(network.clip_gradient))
+        self._network_arguments = (shape, kind, rates)
+        self._work32 = np.zeros(net.n_work(shape) + n_sensors, np.float32)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def add(self, n: int) -> None:
+        """Put n machines that know nothing after the others."""
+        start, counts = np.zeros(self.numbers.shape[1]), np.zeros(self.counts.shape[1], np.int64)
+        start[at.TIME] = np.nan
+        at.table_of(start, self.n_sensors)[[at.PREVIOUS, at.LAST]] = np.nan
+        forget(start, counts, self.work, self.n_sensors)
+        weights = np.zeros(0, np.float32) if self.network is None else _row_of(self.network)
+        for name, row in zip(self._KEPT, (start, counts, np.zeros(at.N_CALM_PLACES, np.float32), weights), strict=True):
+            old = getattr(self, name)
+            new = np.zeros((len(old) + n, old.shape[1]), old.dtype)
+            new[: len(old)] = old
+            if row.any():
+                new[len(old) :] = row
+            setattr(self, name, new)
+
+    def process(self, scores: Array, records: Array, machines: Array, policy: tuple[int, int, int]) -> None:
+        """Score records (M, D + 1), and learn each before the next, as :func:`~scrnn_stream.judging.process` does."""
+        process(
+            scores,
+            records,
+            machines,
+            self.numbers,
+            self.counts,
+            self.calm,
+            self.networks,
+            self.work,
+            self._work32,
+            *self._network_arguments,
+            policy,
+        )
+
+    def table(self, i: int) -> Array:
+        """What is known of each sensor of machine i, (N_LINES, D), a view; in the order of the layout."""
+        table: Array = at.table_of(self.numbers[i], self.n_sensors)
+        return table
+
+    # -- one of them --------------------------------------------------------------------------------------------------
+
+    def one(self, i: int) -> Machines:
+        """A copy of machine i on its own."""
+        alone = Machines(self.n_sensors, self.network)
+        for name in self._KEPT:
+            setattr(alone, name, getattr(self, name)[i : i + 1].copy())
+        return alone
+
+    def network_of(self, i: int) -> SCRNN | None:
+        """The network of machine i, a copy."""
+        if self.network is None:
+            return None
+        network = SCRNN.from_state(self.network.to_state())
+        row, n = self.networks[i], network._theta.size
+        network._theta[:], network._moments[:], network._state[:] = row[:n], row[n : 2 * n], row[2 * n :]
+        network._counts[:] = self.counts[i, at.N_COUNTS :]
+        return network
+
+    def put_network(self, i: int, network: SCRNN) -> None:
+        """Give machine i the weights and the state of a network."""
+        self.networks[i] = _row_of(network)
+        self.counts[i, at.N_COUNTS :] = network._counts
+
+    def grown(self, n_sensors: int, network: SCRNN) -> Machines:
+        """The first machine, alone, with room for new sensors and all that it has learned; `network` has grown already.
+
+        What waited to be learned does not know the new sensors, and is left out. Where correlations are kept no longer,
+        distances are others: the picture of calm starts anew.
+        """
+        new, D = Machines(n_sensors, network), self.n_sensors
+        new.add(1)
+        new.numbers[0, : at.TABLE] = self.numbers[0, : at.TABLE]
+        new.counts[0] = self.counts[0]
+        new.calm[0] = self.calm[0]
+        new.put_network(0, network)
+        new.counts[0, at.N_WAITING] = 0
+        new.table(0)[:, :D] = self.table(0)
+        if at.n_correlated(D) < D or n_sensors <= at.MOST_DENSE:
+            old, covariance = at.covariance_of(self.numbers[0], D), at.covariance_of(new.numbers[0], n_sensors)
+            covariance[:, : at.n_correlated(D), :D] = old
+            refresh(new.numbers[0], new.counts[0], new.work, n_sensors)
+        else:
+            forget(new.numbers[0], new.counts[0], new.work, n_sensors)
+        return new
+
+    # -- keeping ------------------------------------------------------------------------------------------------------
+
+    def to_state(self) -> dict[str, Any]:
+        """The first machine as plain data."""
+        network = self.network_of(0)
+        return {
+            "n_sensors": self.n_sensors,
+            "numbers": self.numbers[0].copy(),
+            "counts": self.counts[0, : at.N_COUNTS].copy(),
+            "calm": self.calm[0, : at.WINDOWS].copy(),  # the windows follow from the rings
+            "network": None if network is None else network.to_state(),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Machines:
+        network = None if state["network"] is None else SCRNN.from_state(state["network"])
+        machines = cls(state["n_sensors"], network)
+        machines.add(1)
+        machines.numbers[0] = state["numbers"]
+        machines.counts[0, : at.N_COUNTS] = state["counts"]
+        machines.calm[0, : at.WINDOWS] = state["calm"]
+        order_windows(machines.counts[0], machines.calm[0])
+        if network is not None:
+            machines.put_network(0, network)
+        return machines
+
+
+def _row_of(network: SCRNN) -> Array:
+    return np.concatenate([network._theta, network._moments, network._state])
