@@ -14,6 +14,8 @@ from scrnn_stream.picture import count, project
 from scrnn_stream.precision import ridged_inverse
 
 Array = NDArray[Any]
+Machine = tuple[Array, ...]  # as `machine_of` and `desk_of` lay them out
+Desk = tuple[Array, ...]
 
 N_SENSOR_KNOWN = 50  # readings before a sensor's mean and covariance are used
 N_NEWCOMER_KNOWN = 400  # the same for one that joins a machine long known: what is usual of the others is known well
@@ -56,9 +58,8 @@ def absorb(
                 mean[j] = v[j]
             d[j] = v[j] - mean[j]
             variance = variance_of(covariance, j)
-            if n[j] >= 20 and variance > 0:
-                limit = LARGEST_JUMP * np.sqrt(variance)
-                d[j] = min(max(d[j], -limit), limit)
+            if n[j] >= 20 and variance > 0 and d[j] * d[j] > LARGEST_JUMP**2 * variance:
+                d[j] = np.copysign(LARGEST_JUMP * np.sqrt(variance), d[j])
             mean[j] += gain[j] * d[j]
     if covariance.shape[0] != D:
         for j in range(D):
@@ -72,9 +73,7 @@ def absorb(
 
 
 @jit
-def absorb_channel(
-    k: int, v: Array, used: Array, present: Array, weight: float, numbers: Array, scratch: Array, squares: Array
-) -> None:
+def absorb_channel(k: int, weight: float, measured: Array, machine: Machine, desk: Desk) -> None:
     """Learn one channel. A sensor that is gone counts as what the others lead to expect of it, and as uncertain.
 
     This is an online step of expectation-maximisation[^1]. Without it the correlations of a sensor that returns would
@@ -82,46 +81,45 @@ def absorb_channel(
 
     [^1]: Dempster, Laird, Rubin, Maximum likelihood from incomplete data via the EM algorithm, 1977.
     """
-    D = v.size
-    table, covariance = at.table_of(numbers, D), at.covariance_of(numbers, D)[k]
+    _, _, _, table, covariances, precision, _, _ = machine
+    _, _, _, _, _, scratch, squares = desk
+    v, used, present, covariance = measured[VALUE_OF[k]], measured[at.USED], measured[at.PRESENT], covariances[k]
     mean, n, known = table[at.MEAN + k], table[at.N_LEARNED], table[at.KNOWN]
-    gain, d, counted, completed, there = (
-        scratch[at.Z], scratch[at.CURVATURE], scratch[at.SLOPE], scratch[at.SPARE_LINE], scratch[at.MASK],
-    )  # fmt: skip
+    gain, d = scratch[at.Z], scratch[at.CURVATURE]
     n_gone, oldest = 0, 0.0
-    for j in range(D):
+    for j in range(v.size):
         n_gone += 1 if known[j] > 0 and not (used[j] > 0 or present[j] > 0) else 0
         oldest = max(oldest, n[j])
-    if D > at.MOST_DENSE or n_gone == 0 or count(used) == 0:
+    if v.size > at.MOST_DENSE or n_gone == 0 or count(used) == 0:
         absorb(mean, covariance, gain, d, n, v, present, MEMORIES[k], weight)
         return
     which = SENSOR if k == LEVEL else k
-    project(scratch, which, v, used, table, at.precision_of(numbers, D)[which], squares)
-    for j in range(D):
+    project(scratch, which, v, used, table, precision[which], squares)
+    counted, completed, there = scratch[at.SLOPE], scratch[at.SPARE_LINE], scratch[at.MASK]
+    for j in range(v.size):
         gone = known[j] > 0 and not (used[j] > 0 or present[j] > 0)
         counted[j] = oldest if gone else n[j]
         completed[j] = scratch[at.EXPECTED, j] if gone else v[j]
         there[j] = 1.0 if gone or present[j] > 0 else 0.0
     absorb(mean, covariance, gain, d, counted, completed, there, MEMORIES[k], weight)
-    for j in range(D):
+    for j in range(v.size):
         if there[j] > 0 and not present[j] > 0:
             covariance[j, j] += weight * gain_of(oldest, MEMORIES[k]) * scratch[at.VARIANCE, j]
 
 
 @jit
-def learn_picture(numbers: Array, counts: Array, work: Array, measurement: Array, weights: Array, D: int) -> None:
+def learn_picture(measured: Array, weights: Array, machine: Machine, desk: Desk) -> None:
     """Take a measurement into the picture of calm; `weights` (4,) in [0, 1] by channel."""
-    table, measured = at.table_of(numbers, D), at.measured_of(measurement, D)
+    _, counts, _, table, _, _, _, _ = machine
     used, present = measured[at.USED], measured[at.PRESENT]
-    scratch, squares = at.scratch_of(work, D), at.squares_of(work, D)
-    for j in range(D):
+    for j in range(used.size):
         if present[j] > 0 and table[at.N_LEARNED, j] == 0:
             table[at.JOINED_AT, j] = counts[at.N_RECORDS]
     counts[at.N_RECORDS] += 1
     for k in range(N_DISTANCES):
-        absorb_channel(k, measured[VALUE_OF[k]], used, present, weights[k], numbers, scratch, squares)
+        absorb_channel(k, weights[k], measured, machine, desk)
     alone = count(used) < 2
-    for j in range(D):
+    for j in range(used.size):
         if present[j] > 0 and table[at.N_AVERAGED, j] > N_STARTING:
             for r in range(2):
                 value = measured[VALUE_OF[RANGE] + r, j]
@@ -131,7 +129,7 @@ def learn_picture(numbers: Array, counts: Array, work: Array, measurement: Array
             learn_disagreement(table, measured[at.DISAGREES, j], weights[LEVEL], j)
         table[at.N_LEARNED, j] += 1.0 if present[j] > 0 else 0.0
     if counts[at.N_RECORDS] % REFRESH_EVERY == 0 or counts[at.N_RECORDS] < N_SENSOR_KNOWN:
-        refresh(numbers, counts, work, D)
+        refresh(machine, desk)
 
 
 @jit
@@ -154,20 +152,20 @@ def note_change(table: Array, counts: Array, j: int) -> None:
 
 
 @jit
-def refresh(numbers: Array, counts: Array, work: Array, D: int) -> None:
+def refresh(machine: Machine, desk: Desk) -> None:
     """Deviations, who is known, and precision matrices, from the covariances."""
-    table, covariance, precision = at.table_of(numbers, D), at.covariance_of(numbers, D), at.precision_of(numbers, D)
-    for j in range(D):
+    _, counts, _, table, covariance, precision, _, _ = machine
+    _, _, _, _, x, _, squares = desk
+    for j in range(x.size):
         for k in range(N_DISTANCES):
             variance = variance_of(covariance[k], j)
             table[at.DEVIATION + k, j] = np.sqrt(variance) if variance > 0 else 1.0
         n_needed = min(N_SENSOR_KNOWN + table[at.JOINED_AT, j] / 4, N_NEWCOMER_KNOWN)
         experienced = table[at.N_LEARNED, j] >= n_needed and table[at.N_CHANGES, j] >= N_CHANGES_KNOWN
         table[at.KNOWN, j] = 1.0 if experienced and variance_of(covariance[LEVEL], j) > 0 else 0.0
-    if D > at.MOST_DENSE:
+    if x.size > at.MOST_DENSE:
         return
     scarcity = 1 / max(1, counts[at.N_RECORDS])
-    squares = at.squares_of(work, D)
     for k in range(N_DISTANCES):
         correlate(squares[0], covariance[k], table[at.DEVIATION + k], table[at.KNOWN])
         ridged_inverse(precision[k], squares[1], squares[0], RIDGE + (ALIKE * scarcity if k > 0 else 0.0))

@@ -15,7 +15,6 @@ from scrnn_stream import channels as ch
 from scrnn_stream import layout as at
 from scrnn_stream.calibration import n_missing
 from scrnn_stream.channels import Quantity
-from scrnn_stream.evidence import N_CONTRIBUTED, contributions
 from scrnn_stream.features import Columns, as_reading
 from scrnn_stream.machines import Machines
 from scrnn_stream.network import SCRNN
@@ -76,12 +75,14 @@ class Assessment(NamedTuple):
         return float(self.numbers[at.STEP])
 
     @property
-    def measurement(self) -> Array:
-        return self.numbers[at.HEADER : -self.n_sensors or None]
+    def p_channels(self) -> Array:
+        return self.numbers[at.HEADER : at.HEADER + ch.N_CHANNELS]
 
     @property
-    def p_channels(self) -> Array:
-        return self.measurement[: ch.N_CHANNELS]
+    def measured(self) -> Array:
+        """The lines of its measurement, (N_MEASURED, D), in the order of the layout."""
+        i = at.HEADER + at.MEASURED
+        return self.numbers[i : i + at.N_MEASURED * self.n_sensors].reshape(at.N_MEASURED, self.n_sensors)
 
     @property
     def x(self) -> Array:
@@ -248,19 +249,18 @@ class SCRNNDetector(base.AnomalyDetector):
 
     def course(self, assessed: Assessment) -> Course:
         """Where each sensor is, and where the others say it should be: what a picture of an alert is drawn from."""
-        contribution = self._contributions(assessed, ch.SENSOR)
+        contribution = self._machine.contributions(0, ch.SENSOR, assessed.numbers)
         known = self._machine.table(0)[at.KNOWN] > 0
         return Course(assessed.x, *np.where(known, contribution[1:], np.nan))
 
     def explain_assessed(self, assessed: Assessment, channel: int | None = None) -> dict[str, Cause]:
         """The causes of an assessment that has not been learned yet, in its least probable channel or another one."""
         channel = assessed.channel if channel is None else channel
-        blame, *band = self._contributions(assessed, channel)
+        blame, *band = self._machine.contributions(0, channel, assessed.numbers)
         total = float(blame.sum())
         share = blame / total if total > 0 else np.full(len(blame), 1 / max(1, len(blame)))
         known = self._machine.table(0)[at.KNOWN] > 0
-        measured = at.measured_of(assessed.measurement, assessed.n_sensors)
-        heard = (measured[at.USED] > 0) | (measured[at.PRESENT] > 0)
+        heard = (assessed.measured[at.USED] > 0) | (assessed.measured[at.PRESENT] > 0)
         kind: Literal["fast", "slow"] = "fast" if channel in ch.FAST else "slow"
         causes = {}
         for j, sensor in enumerate(self._columns.names):
@@ -275,12 +275,6 @@ class SCRNNDetector(base.AnomalyDetector):
                 channel=kind if known[j] else "none",
             )
         return causes
-
-    def _contributions(self, assessed: Assessment, channel: int) -> Array:
-        """By sensor, (5, D): blame, what was judged, expected, and the ends of its band."""
-        machine, out = self._machine, np.zeros((N_CONTRIBUTED, assessed.n_sensors))
-        contributions(out, machine.work, machine.numbers[0], assessed.measurement, assessed.x, channel)
-        return out
 
     # -- learning -----------------------------------------------------------------------------------------------------
 

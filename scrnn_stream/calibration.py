@@ -33,6 +33,8 @@ PRIOR_SHAPE = 0.1  # moderately heavy: between an exponential tail (0) and Stude
 UNCERTAINTY = 0.2  # added to the shape, divided by the root of the number of clusters
 PRIOR_WEIGHT = 30  # clusters of excesses that weigh as much as the prior
 SMALLEST_P = 1e-300
+LOG_CLUSTER_LENGTHS = np.log(CLUSTER_LENGTHS)
+BLOCK = 16  # values looked at together
 
 
 @jit
@@ -48,12 +50,19 @@ def window_at(n: int, n_needed: int, delay: int) -> tuple[int, int]:
 @jit
 def n_clusters(ring: Array, begin: int, end: int, u: float, gap: int) -> int:
     """Clusters of values above u, in order of time: excesses at most `gap` samples apart are one."""
-    n, last, place = 0, begin - gap - 1, begin % ring.size
-    for t in range(begin, end):
-        if ring[place] > u:
-            n += 1 if t - last > gap else 0
-            last = t
-        place = place + 1 if place + 1 < ring.size else 0
+    n, last, t, threshold = 0, begin - gap - 1, begin, ring.dtype.type(u)
+    while t < end:
+        place = t % ring.size
+        n_block = min(BLOCK, end - t, ring.size - place)
+        n_above = 0
+        for i in range(n_block):  # most blocks hold none, and that is quickly seen
+            n_above += 1 if ring[place + i] > threshold else 0
+        if n_above > 0:
+            for i in range(n_block):
+                if ring[place + i] > threshold:
+                    n += 1 if t + i - last > gap else 0
+                    last = t + i
+        t += n_block
     return n
 
 
@@ -105,9 +114,9 @@ def n_below(ordered: Array, n: int, value: float) -> int:
 
 
 @jit
-def sort(values: Array, n: int) -> None:
-    """The first n values in ascending order, for few of them."""
-    for i in range(1, n):
+def sort(values: Array) -> None:
+    """In ascending order, for few of them."""
+    for i in range(1, values.size):
         value, place = values[i], i
         while place > 0 and values[place - 1] > value:
             values[place] = values[place - 1]
@@ -116,55 +125,54 @@ def sort(values: Array, n: int) -> None:
 
 
 @jit
-def copy_from(out: Array, ring: Array, begin: int, end: int) -> int:
-    """out = the values of the ring from begin to end. Returns their number."""
-    for t in range(begin, end):
-        out[t - begin] = ring[t % ring.size]
-    return max(0, end - begin)
+def copy_from(out: Array, ring: Array, begin: int) -> None:
+    """out = the values of the ring from begin on."""
+    place = begin % ring.size
+    for t in range(out.size):
+        out[t] = ring[place]
+        place = place + 1 if place + 1 < ring.size else 0
 
 
 @jit
-def take_out(ordered: Array, n: int, gone: Array, n_gone: int) -> None:
-    """Of the first n values, leave out those of `gone`; both are ascending. The rest moves together."""
-    place = -1
-    for i in range(n_gone):
-        following = place + 1 + n_below(ordered[place + 1 :], n - place - 1, gone[i])
-        for t in range(place + 1, following):
-            ordered[t - i] = ordered[t]
-        place = following
-    for t in range(place + 1, n):
-        ordered[t - n_gone] = ordered[t]
+def exchange(out: Array, ordered: Array, gone: Array, new: Array) -> None:
+    """out = `ordered` without the values of `gone` and with those of `new`, in one pass; all of them are ascending."""
+    place, n_gone, n_new, to = 0, 0, 0, 0
+    while n_gone < gone.size or n_new < new.size:
+        takes = n_new == new.size or (n_gone < gone.size and gone[n_gone] <= new[n_new])
+        value = gone[n_gone] if takes else new[n_new]
+        while place < ordered.size and ordered[place] < value:
+            out[to] = ordered[place]
+            place += 1
+            to += 1
+        if takes:
+            place += 1
+            n_gone += 1
+        else:
+            out[to] = value
+            to += 1
+            n_new += 1
+    for t in range(ordered.size - place):
+        out[to + t] = ordered[place + t]
 
 
 @jit
-def put_in(ordered: Array, n: int, new: Array, n_new: int) -> None:
-    """Put the values of `new` among the first n; both are ascending. From the top, as the room is there."""
-    end = n
-    for i in range(n_new - 1, -1, -1):
-        begin = n_below(ordered, end, new[i])
-        for t in range(end - 1, begin - 1, -1):
-            ordered[t + i + 1] = ordered[t]
-        ordered[begin + i] = new[i]
-        end = begin
-
-
-@jit
-def refit(numbers: Array, counts: Array, calm: Array, channel: int) -> None:
-    """Bring a channel's window up to its newest values, in one pass, and fit its tail to it."""
+def refit(numbers: Array, counts: Array, calm: Array, moving: Array, channel: int) -> None:
+    """Bring a channel's window up to its newest values, and fit its tail to it. `moving` is scratch space."""
     ring, window = at.ring_of(calm, channel), at.window_of(calm, channel)
     n, before = counts[at.N_CALM + channel], counts[at.N_FITTED + channel]
     begin, end = window_at(n, N_NEEDED[channel], DELAYS[channel])
     if before == 0:
         order_window(window, ring, begin, end)
     else:
-        gone, new = at.moving_of(calm)
         old_begin, old_end = window_at(before, N_NEEDED[channel], DELAYS[channel])
-        n_gone = copy_from(gone, ring, old_begin, begin)
-        n_new = copy_from(new, ring, old_end, end)
-        sort(gone, n_gone)
-        sort(new, n_new)
-        take_out(window, old_end - old_begin, gone, n_gone)
-        put_in(window, old_end - old_begin - n_gone, new, n_new)
+        gone, new, changed = moving[: begin - old_begin], moving[at.REFIT_EVERY :][: end - old_end], moving[at.KEPT :]
+        copy_from(gone, ring, old_begin)
+        copy_from(new, ring, old_end)
+        sort(gone)
+        sort(new)
+        exchange(changed, window[: old_end - old_begin], gone, new)
+        for i in range(end - begin):
+            window[i] = changed[i]
     counts[at.N_FITTED + channel] = n
     tail = numbers[at.TAILS + 3 * channel : at.TAILS + 3 * channel + 3]
     fit_tail(tail, window[: end - begin], ring, begin, end, GAPS[channel])
@@ -173,8 +181,9 @@ def refit(numbers: Array, counts: Array, calm: Array, channel: int) -> None:
 @jit
 def order_window(window: Array, ring: Array, begin: int, end: int) -> None:
     """window = the values of the ring from begin to end in ascending order."""
-    n = copy_from(window, ring, begin, end)
-    window[:n].sort()
+    ordered = window[: end - begin]
+    copy_from(ordered, ring, begin)
+    ordered.sort()
 
 
 @jit
@@ -187,13 +196,13 @@ def order_windows(counts: Array, calm: Array) -> None:
 
 
 @jit
-def learn_value(numbers: Array, counts: Array, calm: Array, channel: int, value: float) -> None:
+def learn_value(numbers: Array, counts: Array, calm: Array, moving: Array, channel: int, value: float) -> None:
     """Take a calm value in; fit the channel's tail anew every so often."""
     ring, n = at.ring_of(calm, channel), counts[at.N_CALM + channel]
     ring[n % ring.size] = value
     counts[at.N_CALM + channel] = n + 1
     if n + 1 >= N_NEEDED[channel] and n + 1 - counts[at.N_FITTED + channel] >= at.REFIT_EVERY:
-        refit(numbers, counts, calm, channel)
+        refit(numbers, counts, calm, moving, channel)
 
 
 @jit
@@ -221,16 +230,16 @@ def probability(numbers: Array, counts: Array, calm: Array, channel: int, value:
 
 
 @jit
-def cluster_probability(p: float, cluster_length: float) -> float:
+def cluster_probability(p: float, log_length: float) -> float:
     """Probability that a *cluster* of values this improbable begins at a record.
 
     An average that is far out stays there for about its time constant, so that many records share one event: the
-    extremal index[^1] is 1 / cluster_length. The whole division applies from p = 0.01 down: the bulk has no clusters.
+    extremal index[^1] is 1 / length. The whole division applies from p = 0.01 down: the bulk has no clusters.
 
     [^1]: Leadbetter, Extremes and local dependence in stationary sequences, 1983.
     """
     in_tail = min(1.0, -math.log10(max(p, SMALLEST_P)) / 2)
-    return float(p / cluster_length**in_tail)
+    return float(p * math.exp(-in_tail * log_length))
 
 
 @jit

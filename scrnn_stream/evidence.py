@@ -27,6 +27,8 @@ from scrnn_stream.channels import (
 from scrnn_stream.picture import N_COMPARED, count, distance, excess, explain, limited, project, usual
 
 Array = NDArray[Any]
+Machine = tuple[Array, ...]  # as `machine_of` and `desk_of` lay them out
+Desk = tuple[Array, ...]
 
 BAND = 3.0  # standard deviations to each side
 LARGEST_STATISTIC = 1e30  # what float32 holds with room to spare
@@ -51,16 +53,13 @@ def averaged(out: Array, average: Array, n: Array, x: Array, e: Array) -> None:
 
 
 @jit
-def measure(measurement: Array, scratch: Array, squares: Array, numbers: Array, x: Array, e: Array) -> None:
-    """The channels' values after readings x and errors e, (D) each, and their statistics: NaN if nothing can be said.
-
-    `e` may be the line of scratch that is kept for it.
-    """
-    D = x.size
-    table, covariance, precision = at.table_of(numbers, D), at.covariance_of(numbers, D), at.precision_of(numbers, D)
-    statistics, measured = measurement[at.STATISTICS : at.MEASURED], at.measured_of(measurement, D)
-    used, limits, mask = measured[at.USED], scratch[at.SPARE_LINE], scratch[at.MASK]
-    for j in range(D):
+def measure(machine: Machine, desk: Desk) -> None:
+    """The channels' values after the readings and errors on the desk, and their statistics: NaN if nothing can be said."""
+    _, _, _, table, covariance, precision, _, _ = machine
+    _, _, head, measured, x, scratch, squares = desk
+    statistics, used, e = head[at.STATISTICS :], measured[at.USED], scratch[at.ERRORS]
+    limits, mask = scratch[at.SPARE_LINE], scratch[at.MASK]
+    for j in range(x.size):
         present = np.isfinite(x[j])
         fresh = present or table[at.N_MISSING, j] + 1 <= 3 * table[at.USUAL_GAP, j]
         measured[at.PRESENT, j] = 1.0 if present else 0.0
@@ -72,7 +71,8 @@ def measure(measurement: Array, scratch: Array, squares: Array, numbers: Array, 
         v = measured[VALUE_OF[k]]
         statistics[k] = distance(scratch, k, v, mask if k == ERROR else used, table, precision[k], squares)
     project(scratch, SENSOR, measured[VALUE_OF[SENSOR]], used, table, precision[SENSOR], squares)
-    measured[at.DISAGREES] = scratch[at.BLAME]
+    for j in range(x.size):
+        measured[at.DISAGREES, j] = scratch[at.BLAME, j]
     n_used = count(used)
     statistics[SENSOR] = relative(measured[at.DISAGREES], table) if n_used > 1 else np.nan
     for k in (RANGE, LONG_RANGE):
@@ -95,11 +95,11 @@ def relative(disagreement: Array, table: Array) -> float:
 
 
 @jit
-def advance(numbers: Array, counts: Array, measurement: Array, x: Array) -> None:
-    """Move time: the averages take the record in."""
-    D = x.size
-    table, measured = at.table_of(numbers, D), at.measured_of(measurement, D)
-    for j in range(D):
+def advance(machine: Machine, desk: Desk) -> None:
+    """Move time: the averages take the record on the desk in."""
+    _, counts, _, table, _, _, _, _ = machine
+    _, _, _, measured, x, _, _ = desk
+    for j in range(x.size):
         for i in range(N_VALUES):
             if np.isfinite(measured[i, j]):
                 table[at.AVERAGE + i, j] = measured[i, j]
@@ -119,34 +119,32 @@ def advance(numbers: Array, counts: Array, measurement: Array, x: Array) -> None
 
 
 @jit
-def contributions(out: Array, work: Array, numbers: Array, measurement: Array, x: Array, channel: int) -> None:
+def contributions(out: Array, channel: int, machine: Machine, desk: Desk) -> None:
     """Who is to blame in `channel`, and what it judged: a reading, an average of it, or the size of its error.
 
     The lines of out (5, D): how much a sensor adds to the channel's statistic; what was judged, in the sensor's unit;
     what was expected of it; and the band that holds about 99.7% of its calm values, or for a range all of them.
     """
-    D = x.size
-    table, measured = at.table_of(numbers, D), at.measured_of(measurement, D)
-    scratch, squares, used = at.scratch_of(work, D), at.squares_of(work, D), measured[at.USED]
-    v, average = measured[VALUE_OF[channel]], measured[VALUE_OF[LEVEL]]
+    _, _, _, table, covariance, precision, _, _ = machine
+    _, _, _, measured, x, scratch, squares = desk
+    used, v, average = measured[at.USED], measured[VALUE_OF[channel]], measured[VALUE_OF[LEVEL]]
     out[JUDGED] = v
     if channel >= RANGE:
         beyond_range(out, table[at.LOW + channel - RANGE], table[at.HIGH + channel - RANGE], v, used)
         return
-    errors = scratch[at.ERRORS]
-    for j in range(D):
-        errors[j] = used[j] if channel != ERROR or measured[at.PRESENT, j] > 0 else 0.0
-    explain(scratch, channel, v, errors, table, at.precision_of(numbers, D)[channel], squares)
+    judged = scratch[at.ERRORS]
+    for j in range(x.size):
+        judged[j] = used[j] if channel != ERROR or measured[at.PRESENT, j] > 0 else 0.0
+    explain(scratch, channel, v, judged, table, precision[channel], squares)
     out[0] = scratch[at.BLAME]
-    covariance = at.covariance_of(numbers, D)[LEVEL]
-    for j in range(D):
+    for j in range(x.size):
         reach, expected = BAND * np.sqrt(scratch[at.VARIANCE, j]), scratch[at.EXPECTED, j]
         out[EXPECTED, j], out[LOW, j], out[HIGH, j] = expected, expected - reach, expected + reach
         shift = 0.0
         if channel == ERROR:  # an error is told by the reading, and by what was forecast
             shift = average[j]
             if measured[at.PRESENT, j] > 0:
-                shift = limited(x[j], table, variance_of(covariance, j), j) - v[j]
+                shift = limited(x[j], table, variance_of(covariance[LEVEL], j), j) - v[j]
         elif channel == BIAS:
             shift = average[j] - v[j]
         for line in range(JUDGED, N_CONTRIBUTED):

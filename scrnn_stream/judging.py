@@ -18,13 +18,22 @@ from scrnn_stream import _kernels as net
 from scrnn_stream import layout as at
 from scrnn_stream._kernels import jit
 from scrnn_stream.absorbing import learn_picture, refresh, variance_of
-from scrnn_stream.calibration import cluster_probability, learn_value, n_missing, probability, to_score
-from scrnn_stream.channels import CLUSTER_LENGTHS, LEVEL, N_CHANNELS, N_DISTANCES, SENSOR, SETTLED_AFTER
+from scrnn_stream.calibration import (
+    LOG_CLUSTER_LENGTHS,
+    cluster_probability,
+    learn_value,
+    n_missing,
+    probability,
+    to_score,
+)
+from scrnn_stream.channels import LEVEL, N_CHANNELS, N_DISTANCES, SENSOR, SETTLED_AFTER
 from scrnn_stream.evidence import advance, measure
 from scrnn_stream.features import LARGEST_READING, learn_scale, scaled, unscaled
 from scrnn_stream.picture import limited
 
 Array = NDArray[Any]
+Machine = tuple[Array, ...]  # as `machine_of` and `desk_of` lay them out
+Desk = tuple[Array, ...]
 Shape = tuple[int, int, int, int, int]
 
 UNLIKELY = 0.05  # values of smaller probability count in proportion to it
@@ -46,15 +55,15 @@ def steps_since(numbers: Array, time: float) -> float:
 
 
 @jit
-def look(measurement: Array, numbers: Array, counts: Array, calm: Array) -> float:
-    """The p of each channel, into the measurement; and the least one with the price of each look."""
+def look(head: Array, numbers: Array, counts: Array, calm: Array) -> float:
+    """The p of each channel, before their statistics; and the least one with the price of each look."""
     n_looking, least = 0, 1.0
     for k in range(N_CHANNELS):
-        p, statistic = 1.0, measurement[at.STATISTICS + k]
+        p, statistic = 1.0, head[at.STATISTICS + k]
         if np.isfinite(statistic) and n_missing(counts, k) == 0:
-            p = cluster_probability(probability(numbers, counts, calm, k, statistic), CLUSTER_LENGTHS[k])
+            p = cluster_probability(probability(numbers, counts, calm, k, statistic), LOG_CLUSTER_LENGTHS[k])
             n_looking += 1
-        measurement[k] = p
+        head[k] = p
         least = min(least, p)
     return min(1.0, n_looking * least) if n_looking > 0 else 1.0
 
@@ -67,19 +76,16 @@ def read(x: Array, record: Array) -> None:
 
 
 @jit
-def assess(work: Array, numbers: Array, counts: Array, calm: Array, forecast: Array, step: float) -> None:
-    """Write the assessment of the readings in `work` before them; `forecast` (D) is what the network expected of z."""
-    D = forecast.size
-    table, covariance = at.table_of(numbers, D), at.covariance_of(numbers, D)
-    measurement, x, scratch = at.measurement_of(work, D), at.readings_of(work, D), at.scratch_of(work, D)
-    errors = scratch[at.ERRORS]
-    for j in range(D):
+def assess(forecast: Array, step: float, machine: Machine, desk: Desk) -> None:
+    """Assess the readings on the desk; `forecast` (D) is what the network expected of them, in scaled units."""
+    numbers, counts, calm, table, covariance, _, _, _ = machine
+    work, _, head, _, x, scratch, _ = desk
+    for j in range(x.size):
         expected = unscaled(forecast[j], table, j)
-        errors[j] = limited(x[j], table, variance_of(covariance[LEVEL], j), j) - expected
-        if step > 1:
-            errors[j] = np.nan  # across a gap nothing was expected
-    measure(measurement, scratch, at.squares_of(work, D), numbers, x, errors)
-    work[at.P] = look(measurement, numbers, counts, calm)
+        reading = limited(x[j], table, variance_of(covariance[LEVEL], j), j)
+        scratch[at.ERRORS, j] = np.nan if step > 1 else reading - expected  # across a gap nothing was expected
+    measure(machine, desk)
+    work[at.P] = look(head, numbers, counts, calm)
     work[at.SCORE] = to_score(work[at.P])
     work[at.STEP] = step
 
@@ -100,75 +106,87 @@ def move_clock(numbers: Array, time: float) -> None:
 
 
 @jit
-def learn_oldest(numbers: Array, counts: Array, calm: Array, work: Array, grace_period: int, D: int) -> None:
+def learn_oldest(grace_period: int, machine: Machine, desk: Desk) -> None:
     """Learn the measurement that has waited longest.
 
     It counts less the less likely it was: a slow fault would otherwise teach its own beginning as normal.
     """
-    measurement = at.queue_of(numbers, D)[counts[at.HEAD]]
+    numbers, counts, calm, _, _, _, heads, tables = machine
+    head, measured, weights = heads[counts[at.HEAD]], tables[counts[at.HEAD]], at.weights_of(desk[0])
     counts[at.HEAD] = (counts[at.HEAD] + 1) % at.N_PLACES
     counts[at.N_WAITING] -= 1
     if counts[at.N_RECORDS] >= grace_period:
         for k in range(N_CHANNELS):
-            statistic = measurement[at.STATISTICS + k]
+            statistic = head[at.STATISTICS + k]
             if counts[at.N_RECORDS] >= SETTLED_AFTER[k] and np.isfinite(statistic):
-                learn_value(numbers, counts, calm, k, statistic)
-    weights = at.weights_of(work)
+                learn_value(numbers, counts, calm, desk[1], k, statistic)
     for k in range(N_DISTANCES):
-        weights[k] = min(1.0, measurement[k] / UNLIKELY)
-    weights[LEVEL] = min(weights[LEVEL], measurement[SENSOR] / UNLIKELY)
-    learn_picture(numbers, counts, work, measurement, weights, D)
+        weights[k] = min(1.0, head[k] / UNLIKELY)
+    weights[LEVEL] = min(weights[LEVEL], head[SENSOR] / UNLIKELY)
+    learn_picture(measured, weights, machine, desk)
 
 
 @jit
-def learn(
-    numbers: Array, counts: Array, calm: Array, work: Array, z: Array, time: float, grace_period: int, accept_after: int
-) -> None:
-    """Take the record in that `work` holds the assessment of; z (D) are its scaled readings. Time moves."""
-    D = z.size
-    table, measurement, x = at.table_of(numbers, D), at.measurement_of(work, D), at.readings_of(work, D)
+def wait(machine: Machine, desk: Desk) -> None:
+    """Put the measurement on the desk at the end of the queue."""
+    _, counts, _, _, _, _, heads, tables = machine
+    _, _, head, measured, _, _, _ = desk
+    place = (counts[at.HEAD] + counts[at.N_WAITING]) % at.N_PLACES
+    counts[at.N_WAITING] += 1
+    for i in range(head.size):
+        heads[place, i] = head[i]
+    for i in range(measured.shape[0]):
+        for j in range(measured.shape[1]):
+            tables[place, i, j] = measured[i, j]
+
+
+@jit
+def learn(time: float, grace_period: int, accept_after: int, machine: Machine, desk: Desk) -> None:
+    """Take the record in that is assessed on the desk, with its scaled readings. Time moves."""
+    numbers, counts, _, table, _, _, _, _ = machine
+    work, _, _, _, x, scratch, _ = desk
     is_calm = work[at.P] >= PROTECTION_P
     if is_calm:
         learn_scale(table, x)
-    for j in range(D):
-        if np.isfinite(z[j]):
-            table[at.PREVIOUS, j] = z[j]
-    advance(numbers, counts, measurement, x)
+    for j in range(x.size):
+        if np.isfinite(scratch[at.SCALED_X, j]):
+            table[at.PREVIOUS, j] = scratch[at.SCALED_X, j]
+    advance(machine, desk)
     move_clock(numbers, time)
-    if not is_calm:
-        counts[at.N_WAITING] = 0  # what led up to an episode is suspect
-        counts[at.N_IMPROBABLE] += 1
-        if counts[at.N_IMPROBABLE] >= accept_after:
-            counts[at.N_REGIMES] += 1
-            start_anew(numbers, counts, work, D)
+    if is_calm:
+        counts[at.N_IMPROBABLE] = 0
+        wait(machine, desk)
+        n_held = at.N_QUEUED if counts[at.N_RECORDS] >= grace_period else 0
+        while counts[at.N_WAITING] > n_held:
+            learn_oldest(grace_period, machine, desk)
         return
-    counts[at.N_IMPROBABLE] = 0
-    at.queue_of(numbers, D)[(counts[at.HEAD] + counts[at.N_WAITING]) % at.N_PLACES] = measurement
-    counts[at.N_WAITING] += 1
-    n_held = at.N_QUEUED if counts[at.N_RECORDS] >= grace_period else 0
-    while counts[at.N_WAITING] > n_held:
-        learn_oldest(numbers, counts, calm, work, grace_period, D)
+    counts[at.N_WAITING] = 0  # what led up to an episode is suspect
+    counts[at.N_IMPROBABLE] += 1
+    if counts[at.N_IMPROBABLE] >= accept_after:
+        adopt(machine, desk)
 
 
 @jit
-def forget(numbers: Array, counts: Array, work: Array, D: int) -> None:
+def forget(machine: Machine, desk: Desk) -> None:
     """Start the picture of calm and the tails anew; the averages go on."""
-    table = at.table_of(numbers, D)
+    _, counts, _, table, covariance, _, _, _ = machine
     table[at.PICTURE :] = 0.0
     table[at.LOW : at.LOW + 2] = np.inf
     table[at.HIGH : at.HIGH + 2] = -np.inf
-    at.covariance_of(numbers, D)[:] = 0.0
-    counts[at.N_RECORDS] = counts[at.N_WAITING] = 0
+    covariance[:] = 0.0
+    counts[at.N_RECORDS] = 0
     counts[at.N_CALM : at.N_COUNTS] = 0
-    refresh(numbers, counts, work, D)
+    refresh(machine, desk)
 
 
 @jit
-def start_anew(numbers: Array, counts: Array, work: Array, D: int) -> None:
+def adopt(machine: Machine, desk: Desk) -> None:
     """Adopt a lasting new state: scale, picture and tails are learned anew, the network keeps its weights."""
+    _, counts, _, table, _, _, _, _ = machine
     counts[at.N_IMPROBABLE] = 0
-    at.table_of(numbers, D)[at.SCALE_MEAN : at.N_SCALED + 1] = 0.0
-    forget(numbers, counts, work, D)
+    counts[at.N_REGIMES] += 1
+    table[at.SCALE_MEAN : at.N_SCALED + 1] = 0.0
+    forget(machine, desk)
 
 
 # ------------------------------------------------------------------------------------------------------------------ all
@@ -196,23 +214,24 @@ def process(
     machine in the next four; `policy` is (grace_period, accept_after, is_learning).
     """
     D, (grace_period, accept_after, is_learning) = records.shape[1] - 1, policy
-    x, z, forecast, scratch32 = at.readings_of(work, D), at.scratch_of(work, D)[at.SCALED_X], work32[:D], work32[D:]
+    moving, forecast, scratch32 = work32[: at.N_MOVING], work32[at.N_MOVING :][:D], work32[at.N_MOVING + D :]
+    desk = at.desk_of(work, moving, D)
+    x, z = desk[4], desk[5][at.SCALED_X]
     for t in range(scores.size):
         i, time = machines[t], records[t, D]
-        row, row_counts = numbers[i], counts[i]
-        table = at.table_of(row, D)
-        step = steps_since(row, time)
-        previous, network, network_counts = table[at.PREVIOUS], networks[i], row_counts[at.N_COUNTS :]
+        machine = at.machine_of(numbers[i], counts[i], calm[i], D)
+        step, previous = steps_since(numbers[i], time), machine[3][at.PREVIOUS]
+        network, network_counts = networks[i], counts[i, at.N_COUNTS :]
         read(x, records[t])
-        scaled(z, table, x)
+        scaled(z, machine[3], x)
         if D > 0 and is_learning:
             learn_network(forecast, scratch32, network, network_counts, previous, z, step, shape, kind, rates)
         elif D > 0:
             predict_network(forecast, scratch32, network, network_counts, previous, step, shape, kind)
-        assess(work, row, row_counts, calm[i], forecast, step)
+        assess(forecast, step, machine, desk)
         scores[t] = work[at.SCORE]
         if is_learning:
-            learn(row, row_counts, calm[i], work, z, time, grace_period, accept_after)
+            learn(time, grace_period, accept_after, machine, desk)
 
 
 @jit

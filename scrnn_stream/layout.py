@@ -5,8 +5,8 @@
     counts   int64    records, and values of each channel
     calm     float32  of each channel the ring of its calm values, then each one's window of them in ascending order
 
-Beside them stands `work`, scratch space whose beginning is what was found out about the last record. Views are built
-inside the kernels from the number of sensors D; none is kept. Up to MOST_DENSE sensors all correlations are held
+Beside them stand `work`, scratch space whose beginning is what was found out about the last record, and `moving`, for
+windows. Views are built inside the kernels from the number of sensors D, once for each record; none is kept. Up to MOST_DENSE sensors all correlations are held
 (E = D), beyond it only variances (E = 1).
 """
 
@@ -68,7 +68,9 @@ SPARE = REFIT_EVERY + 4  # ring places beyond MEMORY, so that the window of the 
 DELAYS = np.array([SENSOR_DELAY if channel == SENSOR else 0 for channel in range(N_CHANNELS)])
 RINGS = np.concatenate([[0], np.cumsum(MEMORY + SPARE + DELAYS)])  # where each ring begins, and the last one ends
 WINDOWS = int(RINGS[-1])
-N_CALM_PLACES = WINDOWS + N_CHANNELS * MEMORY + 2 * REFIT_EVERY
+N_CALM_PLACES = WINDOWS + N_CHANNELS * MEMORY
+KEPT = 2 * REFIT_EVERY  # in moving: values that leave a window, those that enter it, and from here on what it becomes
+N_MOVING = KEPT + MEMORY
 
 
 @jit
@@ -119,42 +121,34 @@ def precision_of(numbers: Array, D: int) -> Array:
 
 
 @jit
-def queue_of(numbers: Array, D: int) -> Array:
-    """(N_PLACES, measurement)"""
-    n = n_measurement(D)
-    return numbers[numbers.size - N_PLACES * n :].reshape(N_PLACES, n)
+def queue_of(numbers: Array, D: int) -> tuple[Array, Array]:
+    """The measurements that wait: probabilities and statistics (N_PLACES, MEASURED), tables (N_PLACES, N_MEASURED, D)."""
+    i, n = numbers.size - N_PLACES * n_measurement(D), N_PLACES * MEASURED
+    return numbers[i : i + n].reshape(N_PLACES, MEASURED), numbers[i + n :].reshape(N_PLACES, N_MEASURED, D)
 
 
 @jit
-def measured_of(measurement: Array, D: int) -> Array:
-    """(N_MEASURED, D)"""
-    return measurement[MEASURED : MEASURED + N_MEASURED * D].reshape(N_MEASURED, D)
+def machine_of(numbers: Array, counts: Array, calm: Array, D: int) -> tuple[Array, ...]:
+    """All there is of a machine: numbers, counts, calm; table, covariance, precision, and both parts of the queue."""
+    heads, tables = queue_of(numbers, D)
+    table, covariance, precision = table_of(numbers, D), covariance_of(numbers, D), precision_of(numbers, D)
+    return numbers, counts, calm, table, covariance, precision, heads, tables
 
 
 @jit
-def measurement_of(work: Array, D: int) -> Array:
-    return work[HEADER : HEADER + n_measurement(D)]
-
-
-@jit
-def readings_of(work: Array, D: int) -> Array:
-    """(D)"""
-    i = HEADER + n_measurement(D)
-    return work[i : i + D]
-
-
-@jit
-def scratch_of(work: Array, D: int) -> Array:
-    """(N_SCRATCH, D)"""
-    i = n_assessment(D)
-    return work[i : i + N_SCRATCH * D].reshape(N_SCRATCH, D)
-
-
-@jit
-def squares_of(work: Array, D: int) -> Array:
-    """(N_SQUARES, E, D)"""
-    E, i = n_correlated(D), n_assessment(D) + N_SCRATCH * D
-    return work[i : i + N_SQUARES * E * D].reshape(N_SQUARES, E, D)
+def desk_of(work: Array, moving: Array, D: int) -> tuple[Array, ...]:
+    """Where a record is worked on: work, moving; the measurement's head (MEASURED) and table (N_MEASURED, D), the
+    readings x (D); scratch (N_SCRATCH, D) and squares (N_SQUARES, E, D).
+    """
+    E, i = n_correlated(D), HEADER + MEASURED
+    head = work[HEADER:i]
+    measured = work[i : i + N_MEASURED * D].reshape(N_MEASURED, D)
+    i += N_MEASURED * D
+    x = work[i : i + D]
+    i += D
+    scratch = work[i : i + N_SCRATCH * D].reshape(N_SCRATCH, D)
+    i += N_SCRATCH * D
+    return work, moving, head, measured, x, scratch, work[i : i + N_SQUARES * E * D].reshape(N_SQUARES, E, D)
 
 
 @jit
@@ -173,10 +167,3 @@ def window_of(calm: Array, channel: int) -> Array:
     """(MEMORY): as many as the last fit had stand at its beginning, in ascending order."""
     i = WINDOWS + channel * MEMORY
     return calm[i : i + MEMORY]
-
-
-@jit
-def moving_of(calm: Array) -> tuple[Array, Array]:
-    """(REFIT_EVERY) each: scratch space for the values that leave a window and those that enter it."""
-    i = calm.size - 2 * REFIT_EVERY
-    return calm[i : i + REFIT_EVERY], calm[i + REFIT_EVERY :]

@@ -11,6 +11,7 @@ from scrnn_stream import _kernels as net
 from scrnn_stream import layout as at
 from scrnn_stream.absorbing import refresh
 from scrnn_stream.calibration import order_windows
+from scrnn_stream.evidence import N_CONTRIBUTED, contributions
 from scrnn_stream.judging import forget, process
 from scrnn_stream.network import ACTIVATIONS, SCRNN
 
@@ -44,19 +45,19 @@ class Machines:
             kind = (ACTIVATIONS[network.activation], int(network.learn_decay))
             rates = (float(network.lr), float(network.clip_gradient))
         self._network_arguments = (shape, kind, rates)
-        self._work32 = np.zeros(net.n_work(shape) + n_sensors, np.float32)
+        self._work32 = np.zeros(at.N_MOVING + n_sensors + net.n_work(shape), np.float32)
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def add(self, n: int) -> None:
         """Put n machines that know nothing after the others."""
-        start, counts = np.zeros(self.numbers.shape[1]), np.zeros(self.counts.shape[1], np.int64)
+        start, counts, calm = (np.zeros(part.shape[1], part.dtype) for part in (self.numbers, self.counts, self.calm))
         start[at.TIME] = np.nan
         at.table_of(start, self.n_sensors)[[at.PREVIOUS, at.LAST]] = np.nan
-        forget(start, counts, self.work, self.n_sensors)
+        forget(at.machine_of(start, counts, calm, self.n_sensors), self._desk())
         weights = np.zeros(0, np.float32) if self.network is None else _row_of(self.network)
-        for name, row in zip(self._KEPT, (start, counts, np.zeros(at.N_CALM_PLACES, np.float32), weights), strict=True):
+        for name, row in zip(self._KEPT, (start, counts, calm, weights), strict=True):
             old = getattr(self, name)
             new = np.zeros((len(old) + n, old.shape[1]), old.dtype)
             new[: len(old)] = old
@@ -80,10 +81,23 @@ class Machines:
             policy,
         )
 
+    def machine(self, i: int) -> tuple[Array, ...]:
+        """Views of all there is of machine i, as kernels take them."""
+        return at.machine_of(self.numbers[i], self.counts[i], self.calm[i], self.n_sensors)
+
     def table(self, i: int) -> Array:
         """What is known of each sensor of machine i, (N_LINES, D), a view; in the order of the layout."""
-        table: Array = at.table_of(self.numbers[i], self.n_sensors)
-        return table
+        return at.table_of(self.numbers[i], self.n_sensors)
+
+    def contributions(self, i: int, channel: int, assessment: Array) -> Array:
+        """By sensor of machine i, (5, D): blame in a channel of an assessment, what was judged, expected, and its band."""
+        out = np.zeros((N_CONTRIBUTED, self.n_sensors))
+        self.work[: assessment.size] = assessment
+        contributions(out, channel, self.machine(i), self._desk())
+        return out
+
+    def _desk(self) -> tuple[Array, ...]:
+        return at.desk_of(self.work, self._work32[: at.N_MOVING], self.n_sensors)
 
     # -- one of them --------------------------------------------------------------------------------------------------
 
@@ -123,12 +137,12 @@ class Machines:
         new.put_network(0, network)
         new.counts[0, at.N_WAITING] = 0
         new.table(0)[:, :D] = self.table(0)
-        if at.n_correlated(D) < D or n_sensors <= at.MOST_DENSE:
-            old, covariance = at.covariance_of(self.numbers[0], D), at.covariance_of(new.numbers[0], n_sensors)
-            covariance[:, : at.n_correlated(D), :D] = old
-            refresh(new.numbers[0], new.counts[0], new.work, n_sensors)
+        machine, desk = new.machine(0), new._desk()
+        if (D <= at.MOST_DENSE) == (n_sensors <= at.MOST_DENSE):
+            machine[4][:, : at.n_correlated(D), :D] = at.covariance_of(self.numbers[0], D)
+            refresh(machine, desk)
         else:
-            forget(new.numbers[0], new.counts[0], new.work, n_sensors)
+            forget(machine, desk)
         return new
 
     # -- keeping ------------------------------------------------------------------------------------------------------

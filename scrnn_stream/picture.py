@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scrnn_stream import layout as at
 from scrnn_stream._kernels import jit
 from scrnn_stream.channels import LEVEL, SENSOR
-from scrnn_stream.precision import cholesky, inverse_of_factor
+from scrnn_stream.precision import invert
 
 Array = NDArray[Any]
 
@@ -90,11 +90,9 @@ def marginalise(z: Array, curvature: Array, precision: Array, used: Array, known
     for j in range(D):
         if known[j] > 0 and not used[j] > 0:
             for i in range(m):
-                squares[0, i, n] = across[i, j]
+                block[i, n] = across[i, j]
             n += 1
-    cholesky(block, squares[0], 0.0, m)  # a block of a positive definite matrix is one
-    inverse_of_factor(squares[0], block, m)
-    block[:m, :m] = squares[0, :m, :m]
+    invert(block, m)  # a block of a positive definite matrix is one
     for i in range(m):  # squares[0] = inv(P_MM) P_M
         squares[0, i] = 0.0
         for k in range(m):

@@ -15,41 +15,49 @@ ALMOST_NOTHING = 1e-10  # an eigenvalue below minus this is indefiniteness, abov
 
 
 @jit
-def cholesky(L: Array, A: Array, ridge: float, n: int) -> bool:
-    """The lower triangle of L, L L' = A + ridge I, over the first n of each; False if that is not positive definite."""
-    for i in range(n):
-        for j in range(i + 1):
-            total = A[i, j] + (ridge if i == j else 0.0)
-            for k in range(j):
-                total -= L[i, k] * L[j, k]
-            if i > j:
-                L[i, j] = total / L[j, j]
-            elif total > 0:
-                L[i, i] = np.sqrt(total)
-            else:
-                return False
+def invert(A: Array, n: int) -> bool:
+    """A = inv(A), of its first n lines, symmetric, by Gauss-Jordan elimination: as many steps as Cholesky, but by rows.
+
+    False, and A destroyed, where a pivot is not positive: it is not positive definite.
+    """
+    for k in range(n):
+        pivot = A[k, k]
+        if not pivot > 0:
+            return False
+        A[k, k] = 1.0
+        for j in range(n):
+            A[k, j] /= pivot
+        for i in range(n):
+            if i != k:
+                Aik = A[i, k]
+                A[i, k] = 0.0
+                for j in range(n):
+                    A[i, j] -= Aik * A[k, j]
     return True
 
 
 @jit
-def inverse_of_factor(out: Array, L: Array, n: int) -> None:
-    """out = inv(L L') = M' M with M = inv(L), which takes the place of L."""
-    for j in range(n):
-        L[j, j] = 1.0 / L[j, j]
-        for i in range(j + 1, n):
-            total = 0.0
-            for k in range(j, i):
-                total += L[i, k] * L[k, j]
-            L[i, j] = -total / L[i, i]
-    for i in range(n):
-        out[i, :n] = 0.0
-        for k in range(i, n):
-            Mki = L[k, i]
-            for j in range(i + 1):
-                out[i, j] += Mki * L[k, j]
-    for i in range(n):
-        for j in range(i):
-            out[j, i] = out[i, j]
+def is_definite(L: Array, A: Array) -> bool:
+    """A, symmetric (n, n), has no eigenvalue that is negative by more than rounding. L is scratch space."""
+    n = A.shape[0]
+    copy(L, A, ALMOST_NOTHING)
+    for k in range(n):
+        if not L[k, k] > 0:
+            return False
+        for i in range(k + 1, n):
+            ratio = L[i, k] / L[k, k]
+            for j in range(k + 1, n):
+                L[i, j] -= ratio * L[k, j]
+    return True
+
+
+@jit
+def copy(out: Array, A: Array, ridge: float) -> None:
+    """out = A + ridge I"""
+    for i in range(A.shape[0]):
+        for j in range(A.shape[0]):
+            out[i, j] = A[i, j]
+        out[i, i] += ridge
 
 
 @jit
@@ -72,8 +80,8 @@ def ridged_inverse(out: Array, L: Array, A: Array, ridge: float) -> None:
 
     Readings that miss each other can leave a correlation matrix indefinite; the others take the short way.
     """
-    n = A.shape[0]
-    if cholesky(L, A, ALMOST_NOTHING, n) and cholesky(L, A, ridge, n):
-        inverse_of_factor(out, L, n)
-    else:
-        clipped_inverse(out, A, ridge)
+    if is_definite(L, A):
+        copy(out, A, ridge)
+        if invert(out, A.shape[0]):
+            return
+    clipped_inverse(out, A, ridge)
