@@ -186,7 +186,7 @@ class SCRNNDetector(base.AnomalyDetector):
         self.seed = seed
         self._new_network(1)  # refuses bad sizes at once
         self._columns = Columns()
-        self._machine = Machines(0, None)
+        self._machine = Machines(0, None, (grace_period, accept_after))
         self._machine.add(1)
         self._make_room()
 
@@ -195,13 +195,13 @@ class SCRNNDetector(base.AnomalyDetector):
     def score_one(self, x: dict[Hashable, Any]) -> float:
         """Anomaly score of a record, in [0, 1); 0 while learning. Changes nothing."""
         self._read(x)
-        return self._process(self._looking)
+        return self._process(is_learning=False)
 
     def learn_one(self, x: dict[Hashable, Any]) -> None:
         """Take a record in: time moves, and what is calm is learned."""
         if not self._read(x) and self._add_sensors(x):
             self._read(x)
-        self._process(self._learning)
+        self._process(is_learning=True)
 
     def explain_one(self, x: dict[Hashable, Any]) -> dict[str, Cause]:
         """What each sensor contributes to the score of a record. Changes nothing."""
@@ -243,7 +243,7 @@ class SCRNNDetector(base.AnomalyDetector):
         Sensors that were never learned are not judged.
         """
         self._read(x)
-        self._process(self._looking)
+        self._process(is_learning=False)
         n = at.n_assessment(len(self._columns))
         return Assessment(self._machine.work[:n].copy(), len(self._columns), float(self._records[0, -1]))
 
@@ -282,20 +282,19 @@ class SCRNNDetector(base.AnomalyDetector):
         """Learn the record `x` just assessed: the second half of `learn_one`, for callers that need both halves."""
         if not self._read(x) and self._add_sensors(x):
             self._read(x)
-        self._process(self._learning)
+        self._process(is_learning=True)
 
     def _read(self, x: Mapping[Any, Any]) -> bool:
         """Put readings and time where `process` finds them; True if x has all our sensors and nothing else."""
-        record = self._records[0]
-        record[-1] = math.nan if self.time_key is None else _as_seconds(x.get(self.time_key))
-        if self._columns.read_whole(record, x):
+        time = math.nan if self.time_key is None else _as_seconds(x.get(self.time_key))
+        if self._columns.read_whole(self._records, x, time):
             return len(x) == self._n_keys and (self.time_key is None or self.time_key in x)
-        self._columns.read(record[:-1], x)
+        self._columns.read(self._records[0, :-1], x)
+        self._records[0, -1] = time
         return False
 
-    def _process(self, policy: tuple[int, int, int]) -> float:
-        self._machine.process(self._scores, self._records, ALONE, policy)
-        return float(self._scores[0])
+    def _process(self, is_learning: bool) -> float:
+        return self._machine.process(self._scores, self._records, ALONE, is_learning)
 
     def _add_sensors(self, x: Mapping[Any, Any]) -> bool:
         """Give each new name that may be a sensor a column; True if there was one."""
@@ -316,8 +315,6 @@ class SCRNNDetector(base.AnomalyDetector):
         self._records = np.full((1, len(self._columns) + 1), np.nan)
         self._scores = np.zeros(1)
         self._n_keys = len(self._columns) + (self.time_key is not None)
-        self._looking = (self.grace_period, self.accept_after, 0)
-        self._learning = (self.grace_period, self.accept_after, 1)
 
     def _new_network(self, n_sensors: int) -> SCRNN:
         return SCRNN(
@@ -342,7 +339,7 @@ class SCRNNDetector(base.AnomalyDetector):
         self._columns = Columns()
         for name in state["sensors"]:
             self._columns.add([tuple(name) if isinstance(name, list) else name])  # type: ignore[list-item]
-        self._machine = Machines.from_state(state)
+        self._machine = Machines.from_state(state, (self.grace_period, self.accept_after))
         self._make_room()
 
 

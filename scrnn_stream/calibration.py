@@ -34,7 +34,7 @@ UNCERTAINTY = 0.2  # added to the shape, divided by the root of the number of cl
 PRIOR_WEIGHT = 30  # clusters of excesses that weigh as much as the prior
 SMALLEST_P = 1e-300
 LOG_CLUSTER_LENGTHS = np.log(CLUSTER_LENGTHS)
-BLOCK = 16  # values looked at together
+LOG_OF_TAIL = math.log(100)  # the tail begins at p = 0.01
 
 
 @jit
@@ -50,20 +50,21 @@ def window_at(n: int, n_needed: int, delay: int) -> tuple[int, int]:
 @jit
 def n_clusters(ring: Array, begin: int, end: int, u: float, gap: int) -> int:
     """Clusters of values above u, in order of time: excesses at most `gap` samples apart are one."""
-    n, last, t, threshold = 0, begin - gap - 1, begin, ring.dtype.type(u)
-    while t < end:
-        place = t % ring.size
-        n_block = min(BLOCK, end - t, ring.size - place)
-        n_above = 0
-        for i in range(n_block):  # most blocks hold none, and that is quickly seen
-            n_above += 1 if ring[place + i] > threshold else 0
-        if n_above > 0:
-            for i in range(n_block):
-                if ring[place + i] > threshold:
-                    n += 1 if t + i - last > gap else 0
-                    last = t + i
-        t += n_block
-    return n
+    place, n = begin % ring.size, end - begin
+    n_before_turn = min(n, ring.size - place)
+    threshold = ring.dtype.type(u)
+    found, last = continue_clusters(ring[place : place + n_before_turn], 0, 0, -gap - 1, threshold, gap)
+    return continue_clusters(ring[: n - n_before_turn], n_before_turn, found, last, threshold, gap)[0]
+
+
+@jit
+def continue_clusters(values: Array, start: int, n: int, last: int, u: float, gap: int) -> tuple[int, int]:
+    """The n clusters so far and the place of the last excess, after more values that begin at `start`."""
+    for i in range(values.size):  # without a branch to be guessed wrongly
+        above = values[i] > u
+        n += above & (start + i - last > gap)
+        last = start + i if above else last
+    return n, last
 
 
 @jit
@@ -136,23 +137,26 @@ def copy_from(out: Array, ring: Array, begin: int) -> None:
 @jit
 def exchange(out: Array, ordered: Array, gone: Array, new: Array) -> None:
     """out = `ordered` without the values of `gone` and with those of `new`, in one pass; all of them are ascending."""
-    place, n_gone, n_new, to = 0, 0, 0, 0
+    place, to, n_gone, n_new = 0, 0, 0, 0
     while n_gone < gone.size or n_new < new.size:
-        takes = n_new == new.size or (n_gone < gone.size and gone[n_gone] <= new[n_new])
-        value = gone[n_gone] if takes else new[n_new]
-        while place < ordered.size and ordered[place] < value:
-            out[to] = ordered[place]
-            place += 1
-            to += 1
-        if takes:
-            place += 1
-            n_gone += 1
+        leaves = n_new == new.size or (n_gone < gone.size and gone[n_gone] <= new[n_new])
+        value = gone[n_gone] if leaves else new[n_new]
+        n = move(out[to:], ordered[place:], n_below(ordered[place:], ordered.size - place, value))
+        place, to = place + n, to + n
+        if leaves:
+            place, n_gone = place + 1, n_gone + 1
         else:
             out[to] = value
-            to += 1
-            n_new += 1
-    for t in range(ordered.size - place):
-        out[to + t] = ordered[place + t]
+            to, n_new = to + 1, n_new + 1
+    move(out[to:], ordered[place:], ordered.size - place)
+
+
+@jit
+def move(out: Array, values: Array, n: int) -> int:
+    """Copy the first n values. Returns n."""
+    for i in range(n):
+        out[i] = values[i]
+    return n
 
 
 @jit
@@ -171,8 +175,7 @@ def refit(numbers: Array, counts: Array, calm: Array, moving: Array, channel: in
         sort(gone)
         sort(new)
         exchange(changed, window[: old_end - old_begin], gone, new)
-        for i in range(end - begin):
-            window[i] = changed[i]
+        move(window, changed, end - begin)
     counts[at.N_FITTED + channel] = n
     tail = numbers[at.TAILS + 3 * channel : at.TAILS + 3 * channel + 3]
     fit_tail(tail, window[: end - begin], ring, begin, end, GAPS[channel])
@@ -238,8 +241,8 @@ def cluster_probability(p: float, log_length: float) -> float:
 
     [^1]: Leadbetter, Extremes and local dependence in stationary sequences, 1983.
     """
-    in_tail = min(1.0, -math.log10(max(p, SMALLEST_P)) / 2)
-    return float(p * math.exp(-in_tail * log_length))
+    in_tail = min(1.0, -math.log(max(p, SMALLEST_P)) / LOG_OF_TAIL)
+    return p * math.exp(-in_tail * log_length)
 
 
 @jit

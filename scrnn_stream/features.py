@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -37,16 +38,18 @@ class Columns:
         for name in new:
             self._column[name] = len(self.names)
             self.names.append(name)
-        self._doubles = f"{len(self.names)}d"
+        self._doubles = f"{len(self.names) + 1}d"
+        self._pick: Callable[[Any], Iterable[Any]] | None = itemgetter(*self.names) if len(self.names) > 1 else None
         return bool(new)
 
-    def read_whole(self, out: Vector, x: Mapping[Any, Any]) -> bool:
-        """Write the readings to `out` at one go, if each of our names has a number in `x`; else False, and no promise.
+    def read_whole(self, out: Vector, x: Mapping[Any, Any], time: float) -> bool:
+        """Write readings and time, D + 1 numbers, at one go, if `x` has a number for each of our names; else False.
 
-        A number that is not finite, or too large to be a reading, is written as it is.
+        False makes no promise of what is written. What is not finite, or too large to be a reading, is written as it is.
         """
         try:
-            struct.pack_into(self._doubles, out, 0, *map(x.__getitem__, self.names))
+            readings = [x[name] for name in self.names] if self._pick is None else self._pick(x)
+            struct.pack_into(self._doubles, out, 0, *readings, time)
         except (KeyError, TypeError, ValueError, OverflowError, struct.error):
             return False
         return True

@@ -203,17 +203,18 @@ def process(
     networks: Array,
     work: Array,
     work32: Array,
-    shape: Shape,
-    kind: tuple[int, int],
-    rates: tuple[float, float],
-    policy: tuple[int, int, int],
-) -> None:
-    """Score each record and, if it is to learn, learn it, before the next.
+    sizes: Array,
+    rates: Array,
+    is_learning: bool,
+) -> float:
+    """Score each record and, if it is to learn, learn it, before the next. Returns the last score.
 
     `scores` (M); `records` (M, D + 1) are readings and time, NaN without; `machines` (M) the row of each record's
-    machine in the next four; `policy` is (grace_period, accept_after, is_learning).
+    machine in the next four. `sizes` are grace_period, accept_after, and what the network's kernels call shape and kind;
+    `rates` go to them too.
     """
-    D, (grace_period, accept_after, is_learning) = records.shape[1] - 1, policy
+    D, grace_period, accept_after = records.shape[1] - 1, sizes[0], sizes[1]
+    shape, kind = (sizes[2], sizes[3], sizes[4], sizes[5], sizes[6]), (sizes[7], sizes[8])
     moving, forecast, scratch32 = work32[: at.N_MOVING], work32[at.N_MOVING :][:D], work32[at.N_MOVING + D :]
     desk = at.desk_of(work, moving, D)
     x, z = desk[4], desk[5][at.SCALED_X]
@@ -225,13 +226,14 @@ def process(
         read(x, records[t])
         scaled(z, machine[3], x)
         if D > 0 and is_learning:
-            learn_network(forecast, scratch32, network, network_counts, previous, z, step, shape, kind, rates)
+            learn_network(forecast, scratch32, network, network_counts, previous, z, step, shape, kind, (rates[0], rates[1]))
         elif D > 0:
             predict_network(forecast, scratch32, network, network_counts, previous, step, shape, kind)
         assess(forecast, step, machine, desk)
         scores[t] = work[at.SCORE]
         if is_learning:
             learn(time, grace_period, accept_after, machine, desk)
+    return float(work[at.SCORE])
 
 
 @jit

@@ -27,13 +27,16 @@ class Machines:
         Number of sensors D.
     network
         The network that each new one starts with, of D inputs and outputs; None without sensors.
+    policy
+        Their grace_period and accept_after.
     """
 
     _KEPT = ("numbers", "counts", "calm", "networks")
 
-    def __init__(self, n_sensors: int, network: SCRNN | None) -> None:
+    def __init__(self, n_sensors: int, network: SCRNN | None, policy: tuple[int, int]) -> None:
         self.n_sensors = n_sensors
         self.network = network
+        self.policy = policy
         self.numbers = np.zeros((0, at.n_numbers(n_sensors)))
         self.counts = np.zeros((0, at.N_COUNTS + net.N_COUNTS), np.int64)
         self.calm = np.zeros((0, at.N_CALM_PLACES), np.float32)
@@ -44,7 +47,8 @@ class Machines:
             shape = network._shape
             kind = (ACTIVATIONS[network.activation], int(network.learn_decay))
             rates = (float(network.lr), float(network.clip_gradient))
-        self._network_arguments = (shape, kind, rates)
+        self._sizes = np.array([*policy, *shape, *kind])
+        self._rates = np.array(rates)
         self._work32 = np.zeros(at.N_MOVING + n_sensors + net.n_work(shape), np.float32)
 
     def __len__(self) -> int:
@@ -65,9 +69,9 @@ class Machines:
                 new[len(old) :] = row
             setattr(self, name, new)
 
-    def process(self, scores: Array, records: Array, machines: Array, policy: tuple[int, int, int]) -> None:
+    def process(self, scores: Array, records: Array, machines: Array, is_learning: bool) -> float:
         """Score records (M, D + 1), and learn each before the next, as :func:`~scrnn_stream.judging.process` does."""
-        process(
+        return process(
             scores,
             records,
             machines,
@@ -77,8 +81,9 @@ class Machines:
             self.networks,
             self.work,
             self._work32,
-            *self._network_arguments,
-            policy,
+            self._sizes,
+            self._rates,
+            is_learning,
         )
 
     def machine(self, i: int) -> tuple[Array, ...]:
@@ -103,7 +108,7 @@ class Machines:
 
     def one(self, i: int) -> Machines:
         """A copy of machine i on its own."""
-        alone = Machines(self.n_sensors, self.network)
+        alone = Machines(self.n_sensors, self.network, self.policy)
         for name in self._KEPT:
             setattr(alone, name, getattr(self, name)[i : i + 1].copy())
         return alone
@@ -129,7 +134,7 @@ class Machines:
         What waited to be learned does not know the new sensors, and is left out. Where correlations are kept no longer,
         distances are others: the picture of calm starts anew.
         """
-        new, D = Machines(n_sensors, network), self.n_sensors
+        new, D = Machines(n_sensors, network, self.policy), self.n_sensors
         new.add(1)
         new.numbers[0, : at.TABLE] = self.numbers[0, : at.TABLE]
         new.counts[0] = self.counts[0]
@@ -159,9 +164,9 @@ class Machines:
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Machines:
+    def from_state(cls, state: dict[str, Any], policy: tuple[int, int]) -> Machines:
         network = None if state["network"] is None else SCRNN.from_state(state["network"])
-        machines = cls(state["n_sensors"], network)
+        machines = cls(state["n_sensors"], network, policy)
         machines.add(1)
         machines.numbers[0] = state["numbers"]
         machines.counts[0, : at.N_COUNTS] = state["counts"]
