@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scrnn_stream import layout as at
-from scrnn_stream._kernels import jit
+from scrnn_stream._compile import jit
 from scrnn_stream.channels import LEVEL, N_DISTANCES, RANGE, SENSOR, VALUE_OF
 from scrnn_stream.picture import count, project
 from scrnn_stream.precision import ridged_inverse

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scrnn_stream import layout as at
-from scrnn_stream._kernels import jit
+from scrnn_stream._compile import jit, view
 from scrnn_stream.channels import CLUSTER_LENGTHS, HALF_LIVES, N_CHANNELS
 from scrnn_stream.layout import DELAYS, MEMORY
 
@@ -169,7 +169,8 @@ def refit(numbers: Array, counts: Array, calm: Array, moving: Array, channel: in
         order_window(window, ring, begin, end)
     else:
         old_begin, old_end = window_at(before, N_NEEDED[channel], DELAYS[channel])
-        gone, new, changed = moving[: begin - old_begin], moving[at.REFIT_EVERY :][: end - old_end], moving[at.KEPT :]
+        gone, new = view(moving, 0, (begin - old_begin,)), view(moving, at.REFIT_EVERY, (end - old_end,))
+        changed = view(moving, at.KEPT, (MEMORY,))
         copy_from(gone, ring, old_begin)
         copy_from(new, ring, old_end)
         sort(gone)
@@ -177,7 +178,7 @@ def refit(numbers: Array, counts: Array, calm: Array, moving: Array, channel: in
         exchange(changed, window[: old_end - old_begin], gone, new)
         move(window, changed, end - begin)
     counts[at.N_FITTED + channel] = n
-    tail = numbers[at.TAILS + 3 * channel : at.TAILS + 3 * channel + 3]
+    tail = at.tail_of(numbers, channel)
     fit_tail(tail, window[: end - begin], ring, begin, end, GAPS[channel])
 
 
@@ -228,7 +229,7 @@ def probability(numbers: Array, counts: Array, calm: Array, channel: int, value:
     """Tail probability of a value in a channel that is calibrated."""
     begin, end = window_at(counts[at.N_FITTED + channel], N_NEEDED[channel], DELAYS[channel])
     kept = float(np.float32(value))  # as the ring keeps it
-    tail = numbers[at.TAILS + 3 * channel : at.TAILS + 3 * channel + 3]
+    tail = at.tail_of(numbers, channel)
     return tail_probability(kept, at.window_of(calm, channel), end - begin, tail)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from scrnn_stream import _kernels as net
 from scrnn_stream import layout as at
-from scrnn_stream._kernels import jit
+from scrnn_stream._compile import jit, view
 from scrnn_stream.absorbing import learn_picture, refresh, variance_of
 from scrnn_stream.calibration import (
     LOG_CLUSTER_LENGTHS,
@@ -215,14 +215,15 @@ def process(
     """
     D, grace_period, accept_after = records.shape[1] - 1, sizes[0], sizes[1]
     shape, kind = (sizes[2], sizes[3], sizes[4], sizes[5], sizes[6]), (sizes[7], sizes[8])
-    moving, forecast, scratch32 = work32[: at.N_MOVING], work32[at.N_MOVING :][:D], work32[at.N_MOVING + D :]
+    moving, forecast = view(work32, 0, (at.N_MOVING,)), view(work32, at.N_MOVING, (D,))
+    scratch32 = view(work32, at.N_MOVING + D, (work32.size - at.N_MOVING - D,))
     desk = at.desk_of(work, moving, D)
     x, z = desk[4], desk[5][at.SCALED_X]
     for t in range(scores.size):
         i, time = machines[t], records[t, D]
         machine = at.machine_of(numbers[i], counts[i], calm[i], D)
         step, previous = steps_since(numbers[i], time), machine[3][at.PREVIOUS]
-        network, network_counts = networks[i], counts[i, at.N_COUNTS :]
+        network, network_counts = networks[i], view(counts[i], at.N_COUNTS, (net.N_COUNTS,))
         read(x, records[t])
         scaled(z, machine[3], x)
         if D > 0 and is_learning:

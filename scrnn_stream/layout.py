@@ -15,9 +15,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba.extending import register_jitable  # plain functions for Python, part of the kernels that call them
 from numpy.typing import NDArray
 
-from scrnn_stream._kernels import jit
+from scrnn_stream._compile import view
 from scrnn_stream.channels import N_CHANNELS, N_DISTANCES, N_VALUES, SENSOR
 
 Array = NDArray[Any]
@@ -73,97 +74,96 @@ KEPT = 2 * REFIT_EVERY  # in moving: values that leave a window, those that ente
 N_MOVING = KEPT + MEMORY
 
 
-@jit
+@register_jitable
 def n_correlated(D: int) -> int:
     """E: rows of a matrix over the sensors."""
     return D if D <= MOST_DENSE else 1
 
 
-@jit
+@register_jitable
 def n_measurement(D: int) -> int:
     return MEASURED + N_MEASURED * D
 
 
-@jit
+@register_jitable
 def n_assessment(D: int) -> int:
     return HEADER + n_measurement(D) + D
 
 
-@jit
+@register_jitable
 def n_numbers(D: int) -> int:
     return TABLE + N_LINES * D + (2 * N_DISTANCES + 1) * n_correlated(D) * D + N_PLACES * n_measurement(D)
 
 
-@jit
+@register_jitable
 def n_work(D: int) -> int:
     return n_assessment(D) + N_SCRATCH * D + N_SQUARES * n_correlated(D) * D + N_DISTANCES
 
 
-@jit
-def table_of(numbers: Array, D: int) -> Array:
-    """(N_LINES, D)"""
-    return numbers[TABLE : TABLE + N_LINES * D].reshape(N_LINES, D)
-
-
-@jit
-def covariance_of(numbers: Array, D: int) -> Array:
-    """(N_DISTANCES, E, D)"""
-    E, i = n_correlated(D), TABLE + N_LINES * D
-    return numbers[i : i + N_DISTANCES * E * D].reshape(N_DISTANCES, E, D)
-
-
-@jit
-def precision_of(numbers: Array, D: int) -> Array:
-    """(N_DISTANCES + 1, E, D): of each channel measured by T2, and of the regression of each sensor on the others."""
-    E = n_correlated(D)
-    i = TABLE + N_LINES * D + N_DISTANCES * E * D
-    return numbers[i : i + (N_DISTANCES + 1) * E * D].reshape(N_DISTANCES + 1, E, D)
-
-
-@jit
-def queue_of(numbers: Array, D: int) -> tuple[Array, Array]:
-    """The measurements that wait: probabilities and statistics (N_PLACES, MEASURED), tables (N_PLACES, N_MEASURED, D)."""
-    i, n = numbers.size - N_PLACES * n_measurement(D), N_PLACES * MEASURED
-    return numbers[i : i + n].reshape(N_PLACES, MEASURED), numbers[i + n :].reshape(N_PLACES, N_MEASURED, D)
-
-
-@jit
+@register_jitable
 def machine_of(numbers: Array, counts: Array, calm: Array, D: int) -> tuple[Array, ...]:
-    """All there is of a machine: numbers, counts, calm; table, covariance, precision, and both parts of the queue."""
-    heads, tables = queue_of(numbers, D)
-    table, covariance, precision = table_of(numbers, D), covariance_of(numbers, D), precision_of(numbers, D)
-    return numbers, counts, calm, table, covariance, precision, heads, tables
+    """All there is of a machine: its three vectors, and these parts of its numbers.
 
-
-@jit
-def desk_of(work: Array, moving: Array, D: int) -> tuple[Array, ...]:
-    """Where a record is worked on: work, moving; the measurement's head (MEASURED) and table (N_MEASURED, D), the
-    readings x (D); scratch (N_SCRATCH, D) and squares (N_SQUARES, E, D).
+    The table (N_LINES, D); the covariance of each channel measured by T2 (N_DISTANCES, E, D); precision matrices, of
+    these and of the regression of each sensor on the others (N_DISTANCES + 1, E, D); and the measurements that wait:
+    probabilities and statistics (N_PLACES, MEASURED), tables (N_PLACES, N_MEASURED, D).
     """
-    E, i = n_correlated(D), HEADER + MEASURED
-    head = work[HEADER:i]
-    measured = work[i : i + N_MEASURED * D].reshape(N_MEASURED, D)
-    i += N_MEASURED * D
-    x = work[i : i + D]
-    i += D
-    scratch = work[i : i + N_SCRATCH * D].reshape(N_SCRATCH, D)
-    i += N_SCRATCH * D
-    return work, moving, head, measured, x, scratch, work[i : i + N_SQUARES * E * D].reshape(N_SQUARES, E, D)
+    E = n_correlated(D)
+    covariance = TABLE + N_LINES * D
+    precision = covariance + N_DISTANCES * E * D
+    heads = precision + (N_DISTANCES + 1) * E * D
+    return (
+        numbers,
+        counts,
+        calm,
+        view(numbers, TABLE, (N_LINES, D)),
+        view(numbers, covariance, (N_DISTANCES, E, D)),
+        view(numbers, precision, (N_DISTANCES + 1, E, D)),
+        view(numbers, heads, (N_PLACES, MEASURED)),
+        view(numbers, heads + N_PLACES * MEASURED, (N_PLACES, N_MEASURED, D)),
+    )
 
 
-@jit
+@register_jitable
+def desk_of(work: Array, moving: Array, D: int) -> tuple[Array, ...]:
+    """Where a record is worked on: work and moving, and these parts of work.
+
+    The measurement: probabilities and statistics (MEASURED), table (N_MEASURED, D); the readings (D); lines (N_SCRATCH,
+    D) and squares (N_SQUARES, E, D) of scratch space.
+    """
+    measured = HEADER + MEASURED
+    readings = measured + N_MEASURED * D
+    scratch = readings + D
+    squares = scratch + N_SCRATCH * D
+    return (
+        work,
+        moving,
+        view(work, HEADER, (MEASURED,)),
+        view(work, measured, (N_MEASURED, D)),
+        view(work, readings, (D,)),
+        view(work, scratch, (N_SCRATCH, D)),
+        view(work, squares, (N_SQUARES, n_correlated(D), D)),
+    )
+
+
+@register_jitable
 def weights_of(work: Array) -> Array:
     """(N_DISTANCES): how much a measurement counts."""
-    return work[work.size - N_DISTANCES :]
+    return view(work, work.size - N_DISTANCES, (N_DISTANCES,))
 
 
-@jit
+@register_jitable
+def tail_of(numbers: Array, channel: int) -> Array:
+    """(3): threshold, scale and shape."""
+    return view(numbers, TAILS + 3 * channel, (3,))
+
+
+@register_jitable
 def ring_of(calm: Array, channel: int) -> Array:
-    return calm[RINGS[channel] : RINGS[channel + 1]]
+    return view(calm, RINGS[channel], (RINGS[channel + 1] - RINGS[channel],))
 
 
-@jit
+@register_jitable
 def window_of(calm: Array, channel: int) -> Array:
     """(MEMORY): as many as the last fit had stand at its beginning, in ascending order."""
-    i = WINDOWS + channel * MEMORY
-    return calm[i : i + MEMORY]
+    return view(calm, WINDOWS + channel * MEMORY, (MEMORY,))

@@ -58,8 +58,9 @@ class Machines:
         """Put n machines that know nothing after the others."""
         start, counts, calm = (np.zeros(part.shape[1], part.dtype) for part in (self.numbers, self.counts, self.calm))
         start[at.TIME] = np.nan
-        at.table_of(start, self.n_sensors)[[at.PREVIOUS, at.LAST]] = np.nan
-        forget(at.machine_of(start, counts, calm, self.n_sensors), self._desk())
+        machine = at.machine_of(start, counts, calm, self.n_sensors)
+        machine[3][[at.PREVIOUS, at.LAST]] = np.nan
+        forget(machine, self._desk())
         weights = np.zeros(0, np.float32) if self.network is None else _row_of(self.network)
         for name, row in zip(self._KEPT, (start, counts, calm, weights), strict=True):
             old = getattr(self, name)
@@ -92,7 +93,7 @@ class Machines:
 
     def table(self, i: int) -> Array:
         """What is known of each sensor of machine i, (N_LINES, D), a view; in the order of the layout."""
-        return at.table_of(self.numbers[i], self.n_sensors)
+        return self.machine(i)[3]
 
     def contributions(self, i: int, channel: int, assessment: Array) -> Array:
         """By sensor of machine i, (5, D): blame in a channel of an assessment, what was judged, expected, and its band."""
@@ -144,7 +145,7 @@ class Machines:
         new.table(0)[:, :D] = self.table(0)
         machine, desk = new.machine(0), new._desk()
         if (D <= at.MOST_DENSE) == (n_sensors <= at.MOST_DENSE):
-            machine[4][:, : at.n_correlated(D), :D] = at.covariance_of(self.numbers[0], D)
+            machine[4][:, : at.n_correlated(D), :D] = self.machine(0)[4]
             refresh(machine, desk)
         else:
             forget(machine, desk)

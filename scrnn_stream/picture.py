@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scrnn_stream import layout as at
-from scrnn_stream._kernels import jit
+from scrnn_stream._compile import jit
 from scrnn_stream.channels import LEVEL, SENSOR
 from scrnn_stream.precision import invert
 
