@@ -129,7 +129,7 @@ class Machines:
         self.networks[i] = _row_of(network)
         self.counts[i, at.N_COUNTS :] = network._counts
 
-    def grown(self, n_sensors: int, network: SCRNN) -> Machines:
+    def grown(self, n_sensors: int, network: SCRNN | None) -> Machines:
         """The first machine, alone, with room for new sensors and all that it has learned; `network` has grown already.
 
         What waited to be learned does not know the new sensors, and is left out. Where correlations are kept no longer,
@@ -140,7 +140,8 @@ class Machines:
         new.numbers[0, : at.TABLE] = self.numbers[0, : at.TABLE]
         new.counts[0] = self.counts[0]
         new.calm[0] = self.calm[0]
-        new.put_network(0, network)
+        if network is not None:
+            new.put_network(0, network)
         new.counts[0, at.N_WAITING] = 0
         new.table(0)[:, :D] = self.table(0)
         machine, desk = new.machine(0), new._desk()
