@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scrnn_stream import layout as at
+from scrnn_stream import places as at
 from scrnn_stream._compile import jit
 from scrnn_stream.channels import LEVEL, N_DISTANCES, RANGE, SENSOR, VALUE_OF
 from scrnn_stream.picture import count, project
@@ -46,7 +46,15 @@ def variance_of(covariance: Array, j: int) -> float:
 
 @jit
 def absorb(
-    mean: Array, covariance: Array, gain: Array, d: Array, n: Array, v: Array, present: Array, memory: float, weight: float
+    mean: Array,
+    covariance: Array,
+    gain: Array,
+    d: Array,
+    n: Array,
+    v: Array,
+    present: Array,
+    memory: float,
+    weight: float,
 ) -> None:
     """mean += g d, covariance = (1 - g) (covariance + g d d'), with d = v - mean; a pair moves by its lesser gain g."""
     D = v.size

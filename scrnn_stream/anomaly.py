@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from river import base
 
 from scrnn_stream import channels as ch
-from scrnn_stream import layout as at
+from scrnn_stream import places as at
 from scrnn_stream.calibration import n_missing
 from scrnn_stream.channels import Quantity
 from scrnn_stream.features import Columns, as_reading
@@ -80,7 +80,7 @@ class Assessment(NamedTuple):
 
     @property
     def measured(self) -> Array:
-        """The lines of its measurement, (N_MEASURED, D), in the order of the layout."""
+        """The lines of its measurement, (N_MEASURED, D), in the order of `places`."""
         i = at.HEADER + at.MEASURED
         return self.numbers[i : i + at.N_MEASURED * self.n_sensors].reshape(at.N_MEASURED, self.n_sensors)
 
@@ -186,7 +186,7 @@ class SCRNNDetector(base.AnomalyDetector):
         self.seed = seed
         self._new_network(1)  # refuses bad sizes at once
         self._columns = Columns()
-        self._machine = Machines(0, None, (grace_period, accept_after))
+        self._machine = self.fresh_machines(0)
         self._machine.add(1)
         self._make_room()
 
@@ -280,8 +280,10 @@ class SCRNNDetector(base.AnomalyDetector):
 
     def learn_assessed(self, assessed: Assessment, x: Mapping[Any, Any]) -> None:
         """Learn the record `x` just assessed: the second half of `learn_one`, for callers that need both halves."""
-        if not self._read(x) and self._add_sensors(x):
+        if self._add_sensors(x):
             self._read(x)
+        else:
+            self._records[0, :-1], self._records[0, -1] = assessed.x, assessed.time
         self._process(is_learning=True)
 
     def _read(self, x: Mapping[Any, Any]) -> bool:
@@ -300,6 +302,10 @@ class SCRNNDetector(base.AnomalyDetector):
         """Give each new name that may be a sensor a column; True if there was one."""
         if not self._columns.add(n for n, value in x.items() if n != self.time_key and _may_be_sensor(value)):
             return False
+        self._grow()
+        return True
+
+    def _grow(self) -> None:
         n = len(self._columns)
         network = self._machine.network_of(0)
         if network is None:
@@ -308,7 +314,11 @@ class SCRNNDetector(base.AnomalyDetector):
             network.grow(n, n)
         self._machine = self._machine.grown(n, network)
         self._make_room()
-        return True
+
+    def fresh_machines(self, n_sensors: int) -> Machines:
+        """Room for machines, none yet, that learn as this detector would from its first record on."""
+        policy = (self.grace_period, self.accept_after)
+        return Machines(n_sensors, self._new_network(n_sensors) if n_sensors else None, policy)
 
     def _make_room(self) -> None:
         """What does not change from record to record."""

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scrnn_stream import layout as at
+from scrnn_stream import places as at
 from scrnn_stream._compile import jit, view
 from scrnn_stream.channels import CLUSTER_LENGTHS, HALF_LIVES, N_CHANNELS
-from scrnn_stream.layout import DELAYS, MEMORY
+from scrnn_stream.places import DELAYS, MEMORY
 
 Array = NDArray[Any]
 
@@ -88,7 +88,7 @@ def excesses(ordered: Array) -> tuple[float, float, float, int]:
 
 @jit
 def fit_tail(tail: Array, ordered: Array, ring: Array, begin: int, end: int, gap: int) -> None:
-    """tail = (u, scale, shape) of the values in the ring from begin to end, which `ordered` holds in ascending order."""
+    """tail = (u, scale, shape) of the values of the ring from begin to end; `ordered` holds them in ascending order."""
     u, mean, weighted, m = excesses(ordered)
     tail[0] = u
     if m < 5:  # a flat stream: fall back on the size of u itself
@@ -221,7 +221,7 @@ def tail_probability(value: float, ordered: Array, n: int, tail: Array) -> float
 @jit
 def n_missing(counts: Array, channel: int) -> int:
     """Values still needed before a channel is calibrated."""
-    return max(0, N_NEEDED[channel] - counts[at.N_CALM + channel])
+    return max(0, int(N_NEEDED[channel] - counts[at.N_CALM + channel]))
 
 
 @jit

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scrnn_stream.anomaly import SCRNNDetector
-from scrnn_stream.machines import Machines
+from scrnn_stream.features import Columns, as_reading
 
 Array = NDArray[np.float64]
 
@@ -50,13 +50,11 @@ class SCRNNDetectorFleet:
             raise ValueError(f"time_key must be None, got {parameters['time_key']!r}: a fleet is handed its times")
         self.parameters = parameters
         self._sensors = list(sensors)
-        template = SCRNNDetector(**parameters)
-        template.learn_sensors(self._sensors)
-        self._columns = template.sensors
-        if len(self._columns) != len(self._sensors):
+        self._columns = Columns(self._sensors).names
+        if not len(self._columns) == len(self._sensors) > 0:
             raise ValueError(f"sensors must be one or more different names, got {self._sensors}")
         self._order = [self._sensors.index(name) for name in self._columns]
-        self._machines = Machines(template.machines.n_sensors, template.machines.network, template.machines.policy)
+        self._machines = SCRNNDetector(**parameters).fresh_machines(len(self._columns))
         self._row: dict[Hashable, int] = {}
 
     def __len__(self) -> int:
@@ -100,11 +98,11 @@ class SCRNNDetectorFleet:
 
     def _records(self, X: ArrayLike | Sequence[Mapping[str, Any]], n: int) -> Array:
         """(M, D + 1): readings in the order of the columns, and no times."""
-        if len(X) and isinstance(X[0], Mapping):  # type: ignore[arg-type,index]
-            X = [[x.get(name, np.nan) for name in self._sensors] for x in X]  # type: ignore[union-attr]
-        readings = np.asarray(X, np.float64).reshape(n, -1) if n else np.empty((0, len(self._sensors)))
-        if readings.shape[1] != len(self._sensors):
-            raise ValueError(f"X must have shape ({n}, {len(self._sensors)}), got {np.shape(X)}")
+        if isinstance(X, Sequence) and X and isinstance(X[0], Mapping):
+            X = [[as_reading(x.get(name)) for name in self._sensors] for x in X]  # type: ignore[union-attr]
+        readings = np.asarray(X, np.float64) if n else np.empty((0, len(self._sensors)))
+        if readings.shape != (n, len(self._sensors)):
+            raise ValueError(f"X must have shape ({n}, {len(self._sensors)}), got {readings.shape}")
         records = np.full((n, len(self._sensors) + 1), np.nan)
         records[:, :-1] = readings[:, self._order]
         return records

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scrnn_stream import layout as at
+from scrnn_stream import places as at
 from scrnn_stream._compile import jit
 from scrnn_stream.absorbing import note_change, variance_of
 from scrnn_stream.channels import (
@@ -54,7 +54,7 @@ def averaged(out: Array, average: Array, n: Array, x: Array, e: Array) -> None:
 
 @jit
 def measure(machine: Machine, desk: Desk) -> None:
-    """The channels' values after the readings and errors on the desk, and their statistics: NaN if nothing can be said."""
+    """The channels' values after the readings and errors on the desk; their statistics, NaN if nothing can be said."""
     _, _, _, table, covariance, precision, _, _ = machine
     _, _, head, measured, x, scratch, squares = desk
     statistics, used, e = head[at.STATISTICS :], measured[at.USED], scratch[at.ERRORS]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scrnn_stream._compile import jit
-from scrnn_stream.layout import N_SCALED, SCALE_MEAN, SCALE_VARIANCE
+from scrnn_stream.places import N_SCALED, SCALE_MEAN, SCALE_VARIANCE
 
 Vector = NDArray[np.float64]
 
@@ -45,11 +45,11 @@ class Columns:
     def read_whole(self, out: Vector, x: Mapping[Any, Any], time: float) -> bool:
         """Write readings and time, D + 1 numbers, at one go, if `x` has a number for each of our names; else False.
 
-        False makes no promise of what is written. What is not finite, or too large to be a reading, is written as it is.
+        False makes no promise of what is written. What is not finite, or too large for a reading, is written as it is.
         """
         try:
             readings = [x[name] for name in self.names] if self._pick is None else self._pick(x)
-            struct.pack_into(self._doubles, out, 0, *readings, time)
+            struct.pack_into(self._doubles, out, 0, *readings, time)  # type: ignore[arg-type]
         except (KeyError, TypeError, ValueError, OverflowError, struct.error):
             return False
         return True

@@ -4,7 +4,7 @@
     learn     takes the assessed record in
     process   both, with the network in between, for the records of many machines in their order
 
-The arrays of a machine are those of the :mod:`~scrnn_stream.layout`, with one row of weights and state of its network.
+The arrays of a machine are those of the :mod:`~scrnn_stream.places`, with one row of weights and state of its network.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scrnn_stream import _kernels as net
-from scrnn_stream import layout as at
+from scrnn_stream import _kernels as network
+from scrnn_stream import places as at
 from scrnn_stream._compile import jit, view
+from scrnn_stream._layout import N_COUNTS as N_NETWORK_COUNTS
 from scrnn_stream.absorbing import learn_picture, refresh, variance_of
 from scrnn_stream.calibration import (
     LOG_CLUSTER_LENGTHS,
@@ -34,7 +35,6 @@ from scrnn_stream.picture import limited
 Array = NDArray[Any]
 Machine = tuple[Array, ...]  # as `machine_of` and `desk_of` lay them out
 Desk = tuple[Array, ...]
-Shape = tuple[int, int, int, int, int]
 
 UNLIKELY = 0.05  # values of smaller probability count in proportion to it
 PROTECTION_P = 1e-5  # a record less probable than this does not enter the picture of calm, whatever the budget
@@ -210,64 +210,33 @@ def process(
     """Score each record and, if it is to learn, learn it, before the next. Returns the last score.
 
     `scores` (M); `records` (M, D + 1) are readings and time, NaN without; `machines` (M) the row of each record's
-    machine in the next four. `sizes` are grace_period, accept_after, and what the network's kernels call shape and kind;
-    `rates` go to them too.
+    machine in the next four. `sizes` are grace_period, accept_after, and what the network's kernels call shape and
+    kind; `rates` go to them too.
     """
     D, grace_period, accept_after = records.shape[1] - 1, sizes[0], sizes[1]
-    shape, kind = (sizes[2], sizes[3], sizes[4], sizes[5], sizes[6]), (sizes[7], sizes[8])
-    moving, forecast = view(work32, 0, (at.N_MOVING,)), view(work32, at.N_MOVING, (D,))
-    scratch32 = view(work32, at.N_MOVING + D, (work32.size - at.N_MOVING - D,))
+    shape = (sizes[2], sizes[3], sizes[4], sizes[5], sizes[6], sizes[7], sizes[8])
+    kind, pace = (sizes[9], sizes[10], sizes[11], sizes[12]), (rates[0], rates[1], rates[2])
+    n = work32.size - at.N_MOVING - D
+    scratch, moving, forecast = (
+        view(work32, 0, (n,)),
+        view(work32, n, (at.N_MOVING,)),
+        view(work32, n + at.N_MOVING, (D,)),
+    )
     desk = at.desk_of(work, moving, D)
     x, z = desk[4], desk[5][at.SCALED_X]
     for t in range(scores.size):
         i, time = machines[t], records[t, D]
         machine = at.machine_of(numbers[i], counts[i], calm[i], D)
         step, previous = steps_since(numbers[i], time), machine[3][at.PREVIOUS]
-        network, network_counts = networks[i], view(counts[i], at.N_COUNTS, (net.N_COUNTS,))
+        own, own_counts = networks[i], view(counts[i], at.N_COUNTS, (N_NETWORK_COUNTS,))
         read(x, records[t])
         scaled(z, machine[3], x)
         if D > 0 and is_learning:
-            learn_network(forecast, scratch32, network, network_counts, previous, z, step, shape, kind, (rates[0], rates[1]))
+            network.learn(forecast, scratch, own, own_counts, previous, z, step, shape, kind, pace)
         elif D > 0:
-            predict_network(forecast, scratch32, network, network_counts, previous, step, shape, kind)
+            network.predict(forecast, scratch, own, own_counts, previous, step, shape, kind)
         assess(forecast, step, machine, desk)
         scores[t] = work[at.SCORE]
         if is_learning:
             learn(time, grace_period, accept_after, machine, desk)
     return float(work[at.SCORE])
-
-
-@jit
-def split(row: Array, shape: Shape) -> tuple[Array, Array, Array]:
-    """theta, moments, state of a network."""
-    D, H, C, Y, _ = shape
-    n = H * (D + H + C + 1) + C * (D + 1) + Y * (H + C + 1)
-    return row[:n], row[n : 2 * n], row[2 * n :]
-
-
-@jit
-def predict_network(
-    out: Array, work: Array, row: Array, counts: Array, x: Array, dt: float, shape: Shape, kind: tuple[int, int]
-) -> None:
-    theta, _, state = split(row, shape)
-    net.predict(out, work, theta, state, counts, x, dt, shape, kind[0])
-
-
-@jit
-def learn_network(
-    out: Array,
-    work: Array,
-    row: Array,
-    counts: Array,
-    x: Array,
-    target: Array,
-    dt: float,
-    shape: Shape,
-    kind: tuple[int, int],
-    rates: tuple[float, float],
-) -> None:
-    theta, moments, state = split(row, shape)
-    net.predict(out, work, theta, state, counts, x, dt, shape, kind[0])
-    net.learn(
-        theta, moments, state, counts, work, x, target, dt, shape, kind[0], kind[1] > 0, rates[0], rates[1]
-    )

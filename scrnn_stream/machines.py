@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scrnn_stream import _kernels as net
-from scrnn_stream import layout as at
+from scrnn_stream import _layout
+from scrnn_stream import places as at
 from scrnn_stream.absorbing import refresh
 from scrnn_stream.calibration import order_windows
 from scrnn_stream.evidence import N_CONTRIBUTED, contributions
 from scrnn_stream.judging import forget, process
-from scrnn_stream.network import ACTIVATIONS, SCRNN
+from scrnn_stream.network import SCRNN, aligned_zeros
 
 Array = NDArray[Any]
 
@@ -38,18 +39,17 @@ class Machines:
         self.network = network
         self.policy = policy
         self.numbers = np.zeros((0, at.n_numbers(n_sensors)))
-        self.counts = np.zeros((0, at.N_COUNTS + net.N_COUNTS), np.int64)
+        self.counts = np.zeros((0, at.N_COUNTS + _layout.N_COUNTS), np.int64)
         self.calm = np.zeros((0, at.N_CALM_PLACES), np.float32)
-        self.networks = np.zeros((0, 0 if network is None else _row_of(network).size), np.float32)
+        self.networks = np.zeros((0, 0 if network is None else network._network.size), np.float32)
         self.work = np.zeros(at.n_work(n_sensors))
-        shape, kind, rates = (n_sensors, 1, 1, n_sensors, 1), (0, 0), (0.0, 0.0)
+        shape, kind, rates = ((0,) * 7, (0,) * 4, (0.0,) * 3)
+        n_scratch = 0
         if network is not None:
-            shape = network._shape
-            kind = (ACTIVATIONS[network.activation], int(network.learn_decay))
-            rates = (float(network.lr), float(network.clip_gradient))
+            shape, kind, rates, n_scratch = network._shape, network._kind, network._rates, network._work.size
         self._sizes = np.array([*policy, *shape, *kind])
         self._rates = np.array(rates)
-        self._work32 = np.zeros(at.N_MOVING + n_sensors + net.n_work(shape), np.float32)
+        self._work32 = aligned_zeros(n_scratch + at.N_MOVING + n_sensors, "float32")
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -61,10 +61,10 @@ class Machines:
         machine = at.machine_of(start, counts, calm, self.n_sensors)
         machine[3][[at.PREVIOUS, at.LAST]] = np.nan
         forget(machine, self._desk())
-        weights = np.zeros(0, np.float32) if self.network is None else _row_of(self.network)
+        weights = np.zeros(0, np.float32) if self.network is None else self.network._network
         for name, row in zip(self._KEPT, (start, counts, calm, weights), strict=True):
             old = getattr(self, name)
-            new = np.zeros((len(old) + n, old.shape[1]), old.dtype)
+            new = aligned_zeros((len(old) + n, old.shape[1]), old.dtype.name)
             new[: len(old)] = old
             if row.any():
                 new[len(old) :] = row
@@ -92,18 +92,18 @@ class Machines:
         return at.machine_of(self.numbers[i], self.counts[i], self.calm[i], self.n_sensors)
 
     def table(self, i: int) -> Array:
-        """What is known of each sensor of machine i, (N_LINES, D), a view; in the order of the layout."""
+        """What is known of each sensor of machine i, (N_LINES, D), a view; in the order of `places`."""
         return self.machine(i)[3]
 
     def contributions(self, i: int, channel: int, assessment: Array) -> Array:
-        """By sensor of machine i, (5, D): blame in a channel of an assessment, what was judged, expected, and its band."""
+        """By sensor of machine i, (5, D): blame in a channel of an assessment, what was judged, expected, its band."""
         out = np.zeros((N_CONTRIBUTED, self.n_sensors))
         self.work[: assessment.size] = assessment
         contributions(out, channel, self.machine(i), self._desk())
         return out
 
     def _desk(self) -> tuple[Array, ...]:
-        return at.desk_of(self.work, self._work32[: at.N_MOVING], self.n_sensors)
+        return at.desk_of(self.work, self._work32[-at.N_MOVING - self.n_sensors :][: at.N_MOVING], self.n_sensors)
 
     # -- one of them --------------------------------------------------------------------------------------------------
 
@@ -118,15 +118,14 @@ class Machines:
         """The network of machine i, a copy."""
         if self.network is None:
             return None
-        network = SCRNN.from_state(self.network.to_state())
-        row, n = self.networks[i], network._theta.size
-        network._theta[:], network._moments[:], network._state[:] = row[:n], row[n : 2 * n], row[2 * n :]
+        network = copy.deepcopy(self.network)
+        network._network[:] = self.networks[i]
         network._counts[:] = self.counts[i, at.N_COUNTS :]
         return network
 
     def put_network(self, i: int, network: SCRNN) -> None:
         """Give machine i the weights and the state of a network."""
-        self.networks[i] = _row_of(network)
+        self.networks[i] = network._network
         self.counts[i, at.N_COUNTS :] = network._counts
 
     def grown(self, n_sensors: int, network: SCRNN | None) -> Machines:
@@ -177,7 +176,3 @@ class Machines:
         if network is not None:
             machines.put_network(0, network)
         return machines
-
-
-def _row_of(network: SCRNN) -> Array:
-    return np.concatenate([network._theta, network._moments, network._state])

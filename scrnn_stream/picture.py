@@ -7,7 +7,7 @@ each sensor usually disagrees with what the others say.
 A sensor that is missing is left out: the others are judged by their own covariance.
 
 Here stands how it measures; how it learns stands in :mod:`~scrnn_stream.absorbing`. `table` and the `precision` of one
-channel are those of the :mod:`~scrnn_stream.layout`, `scratch` and `squares` its scratch space; a mask such as `used`
+channel are those of the :mod:`~scrnn_stream.places`, `scratch` and `squares` its scratch space; a mask such as `used`
 holds numbers, above 0 for true.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scrnn_stream import layout as at
+from scrnn_stream import places as at
 from scrnn_stream._compile import jit
 from scrnn_stream.channels import LEVEL, SENSOR
 from scrnn_stream.precision import invert
@@ -111,9 +111,7 @@ def marginalise(z: Array, curvature: Array, precision: Array, used: Array, known
 
 
 @jit
-def see(
-    scratch: Array, k: int, v: Array, used: Array, table: Array, precision: Array, squares: Array
-) -> None:
+def see(scratch: Array, k: int, v: Array, used: Array, table: Array, precision: Array, squares: Array) -> None:
     """z, the curvature (1 / variance given the others) and the slope P z of channel k: three lines of scratch."""
     z, curvature, slope = scratch[at.Z], scratch[at.CURVATURE], scratch[at.SLOPE]
     D = v.size
@@ -134,9 +132,7 @@ def see(
 
 
 @jit
-def distance(
-    scratch: Array, k: int, v: Array, used: Array, table: Array, precision: Array, squares: Array
-) -> float:
+def distance(scratch: Array, k: int, v: Array, used: Array, table: Array, precision: Array, squares: Array) -> float:
     """Hotelling's T2 of channel k over the used sensors, divided by the number of all; NaN without any."""
     n_used = count(used)
     if n_used == 0:
@@ -149,9 +145,7 @@ def distance(
 
 
 @jit
-def project(
-    scratch: Array, k: int, v: Array, used: Array, table: Array, precision: Array, squares: Array
-) -> None:
+def project(scratch: Array, k: int, v: Array, used: Array, table: Array, precision: Array, squares: Array) -> None:
     """Channel k of each sensor against what the other used ones say. `SENSOR` is a regression of `LEVEL`.
 
     Three lines of scratch: its part of T2 (the blame), what is expected of it given the others, the variance of that.
@@ -171,9 +165,7 @@ def project(
 
 
 @jit
-def explain(
-    scratch: Array, k: int, v: Array, used: Array, table: Array, precision: Array, squares: Array
-) -> None:
+def explain(scratch: Array, k: int, v: Array, used: Array, table: Array, precision: Array, squares: Array) -> None:
     """The same, but a sensor that is clearly wrong has no say on the others; a regression by its usual error."""
     project(scratch, k, v, used, table, precision, squares)
     blame, others = scratch[at.SPARE_LINE], scratch[at.MASK]

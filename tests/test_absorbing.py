@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scrnn_stream import layout as at
+from scrnn_stream import places as at
 from scrnn_stream.absorbing import LARGEST_JUMP, N_SENSOR_KNOWN, absorb, learn_disagreement, note_change, refresh
 from scrnn_stream.channels import LEVEL, N_DISTANCES, N_VALUES
 from tests.naive import absorbed

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from scrnn_stream import SCRNNDetector
-from scrnn_stream import layout as at
+from scrnn_stream import places as at
 from scrnn_stream.calibration import to_score
-from scrnn_stream.checkpoint import decode, encode
-from scrnn_stream.layout import MOST_DENSE, N_QUEUED
+from scrnn_stream.encoding import decode, encode
+from scrnn_stream.places import MOST_DENSE, N_QUEUED
 
 NAMES = ("flow", "pressure", "current", "vibration")
 Stream = list[dict[str, Any]]

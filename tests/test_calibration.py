@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scrnn_stream import calibration as cal
 from scrnn_stream import channels as ch
-from scrnn_stream import layout as at
+from scrnn_stream import places as at
 from scrnn_stream.calibration import (
     DELAYS,
     LOG_CLUSTER_LENGTHS,
@@ -31,7 +31,7 @@ from scrnn_stream.calibration import (
     to_score,
     window_at,
 )
-from scrnn_stream.layout import MEMORY, REFIT_EVERY
+from scrnn_stream.places import MEMORY, REFIT_EVERY
 from tests.naive import fit_tail as naive_fit
 from tests.naive import tail_probability as naive_probability
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from scrnn_stream import channels as ch
-from scrnn_stream import layout as at
+from scrnn_stream import places as at
 from scrnn_stream.channels import N_VALUES, VALUE_OF
-from scrnn_stream.checkpoint import decode, encode
+from scrnn_stream.encoding import decode, encode
 from scrnn_stream.evidence import averaged
 from scrnn_stream.judging import forget
-from scrnn_stream.layout import MOST_DENSE
 from scrnn_stream.machines import Machines
+from scrnn_stream.places import MOST_DENSE
 from tests.naive import Averages
 from tests.watching import POLICY, Seen, Watched
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scrnn_stream import layout as at
+from scrnn_stream import places as at
 from scrnn_stream.features import (
     LARGEST_DEVIATION,
     LARGEST_READING,

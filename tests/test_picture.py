@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scrnn_stream import layout as at
 from scrnn_stream import picture as pic
+from scrnn_stream import places as at
 from scrnn_stream.channels import LEVEL, N_DISTANCES, N_VALUES, SENSOR
-from scrnn_stream.layout import MOST_DENSE
+from scrnn_stream.places import MOST_DENSE
 from tests.naive import conditional, farthest_outside, hotelling
 from tests.watching import Watched
 

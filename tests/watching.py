@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scrnn_stream import layout as at
+from scrnn_stream import places as at
 from scrnn_stream.absorbing import learn_picture
 from scrnn_stream.channels import N_DISTANCES, N_VALUES
 from scrnn_stream.evidence import advance, measure
@@ -94,5 +94,3 @@ class Watched:
     def explain(self, k: int, v: np.ndarray, used: np.ndarray) -> np.ndarray:
         explain(self.desk[5], k, v, used.astype(float), self.table, self.precision[k], self.desk[6])
         return self.desk[5][at.BLAME : at.VARIANCE + 1].copy()
-
-

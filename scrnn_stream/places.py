@@ -6,8 +6,8 @@
     calm     float32  of each channel the ring of its calm values, then each one's window of them in ascending order
 
 Beside them stand `work`, scratch space whose beginning is what was found out about the last record, and `moving`, for
-windows. Views are built inside the kernels from the number of sensors D, once for each record; none is kept. Up to MOST_DENSE sensors all correlations are held
-(E = D), beyond it only variances (E = 1).
+windows. Views are cut out inside the kernels by the number of sensors D, once for each record; none is kept. Up to
+MOST_DENSE sensors all correlations are held (E = D), beyond it only variances (E = 1).
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba.extending import register_jitable  # plain functions for Python, part of the kernels that call them
 from numpy.typing import NDArray
 
-from scrnn_stream._compile import view
+from scrnn_stream._compile import jit_or_python, view
 from scrnn_stream.channels import N_CHANNELS, N_DISTANCES, N_VALUES, SENSOR
 
 Array = NDArray[Any]
@@ -74,33 +73,33 @@ KEPT = 2 * REFIT_EVERY  # in moving: values that leave a window, those that ente
 N_MOVING = KEPT + MEMORY
 
 
-@register_jitable
+@jit_or_python
 def n_correlated(D: int) -> int:
     """E: rows of a matrix over the sensors."""
     return D if D <= MOST_DENSE else 1
 
 
-@register_jitable
+@jit_or_python
 def n_measurement(D: int) -> int:
     return MEASURED + N_MEASURED * D
 
 
-@register_jitable
+@jit_or_python
 def n_assessment(D: int) -> int:
     return HEADER + n_measurement(D) + D
 
 
-@register_jitable
+@jit_or_python
 def n_numbers(D: int) -> int:
     return TABLE + N_LINES * D + (2 * N_DISTANCES + 1) * n_correlated(D) * D + N_PLACES * n_measurement(D)
 
 
-@register_jitable
+@jit_or_python
 def n_work(D: int) -> int:
     return n_assessment(D) + N_SCRATCH * D + N_SQUARES * n_correlated(D) * D + N_DISTANCES
 
 
-@register_jitable
+@jit_or_python
 def machine_of(numbers: Array, counts: Array, calm: Array, D: int) -> tuple[Array, ...]:
     """All there is of a machine: its three vectors, and these parts of its numbers.
 
@@ -124,7 +123,7 @@ def machine_of(numbers: Array, counts: Array, calm: Array, D: int) -> tuple[Arra
     )
 
 
-@register_jitable
+@jit_or_python
 def desk_of(work: Array, moving: Array, D: int) -> tuple[Array, ...]:
     """Where a record is worked on: work and moving, and these parts of work.
 
@@ -146,24 +145,24 @@ def desk_of(work: Array, moving: Array, D: int) -> tuple[Array, ...]:
     )
 
 
-@register_jitable
+@jit_or_python
 def weights_of(work: Array) -> Array:
     """(N_DISTANCES): how much a measurement counts."""
     return view(work, work.size - N_DISTANCES, (N_DISTANCES,))
 
 
-@register_jitable
+@jit_or_python
 def tail_of(numbers: Array, channel: int) -> Array:
     """(3): threshold, scale and shape."""
     return view(numbers, TAILS + 3 * channel, (3,))
 
 
-@register_jitable
+@jit_or_python
 def ring_of(calm: Array, channel: int) -> Array:
     return view(calm, RINGS[channel], (RINGS[channel + 1] - RINGS[channel],))
 
 
-@register_jitable
+@jit_or_python
 def window_of(calm: Array, channel: int) -> Array:
     """(MEMORY): as many as the last fit had stand at its beginning, in ascending order."""
     return view(calm, WINDOWS + channel * MEMORY, (MEMORY,))
