@@ -34,6 +34,7 @@ UNCERTAINTY = 0.2  # added to the shape, divided by the root of the number of cl
 PRIOR_WEIGHT = 30  # clusters of excesses that weigh as much as the prior
 SMALLEST_P = 1e-300
 LOG_CLUSTER_LENGTHS = np.log(CLUSTER_LENGTHS)
+BLOCK = 8  # values in one register
 LOG_OF_TAIL = math.log(100)  # the tail begins at p = 0.01
 
 
@@ -60,10 +61,17 @@ def n_clusters(ring: Array, begin: int, end: int, u: float, gap: int) -> int:
 @jit
 def continue_clusters(values: Array, start: int, n: int, last: int, u: float, gap: int) -> tuple[int, int]:
     """The n clusters so far and the place of the last excess, after more values that begin at `start`."""
-    for i in range(values.size):  # without a branch to be guessed wrongly
-        above = values[i] > u
-        n += above & (start + i - last > gap)
-        last = start + i if above else last
+    for first in range(0, values.size, BLOCK):
+        block = values[first : first + BLOCK]
+        n_above = 0
+        if block.size == BLOCK:
+            for i in range(BLOCK):  # most blocks hold no excess, and all their values are compared at once
+                n_above += block[i] > u
+        if n_above > 0 or block.size < BLOCK:
+            for i in range(block.size):
+                if block[i] > u:
+                    n += start + first + i - last > gap
+                    last = start + first + i
     return n, last
 
 
