@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.util import find_spec
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,14 @@ from scrnn_stream.network import SCRNN
 
 Array = NDArray[Any]
 Row = dict[str, Any]
-Run = Callable[[int], object]  # works through the first n samples
+Run = Callable[[slice], object]  # works through a piece of the samples
 
 ABSENT = "not installed"
-N_WARM = 1500  # samples learned before the clock starts: the window is full, the errors are a trained network's
-N_SAMPLES = 4000
-RUN_S = 0.02
+N_SAMPLES = 4_000
+N_WARM = (
+    16_000  # samples learned before the clock starts: a trained network's error travels further back than a new one's
+)
+RUN_S = 0.005
 
 
 def kernel_rows(effort: float) -> Iterator[Row]:
@@ -41,34 +44,34 @@ def kernel_rows(effort: float) -> Iterator[Row]:
 
 def _score_row(shape: Shape, xs: Array, targets: Array, effort: float) -> Row:
     ours = network(shape)
-    runs: dict[str, Run] = {"ours": lambda n: predict_each(ours, xs[:n])}
+    runs: dict[str, Run] = {"ours": lambda piece: predict_each(ours, xs[piece])}
     if compiler_version():
         c = CNetwork(ours)
-        runs["c"] = lambda n: c.predict(xs[:n])
+        c.replay(xs, targets)
+        runs["c"] = lambda piece: c.predict(xs[piece])
     if find_spec("torch"):
         runs["torch"] = _torch_runs(ours, xs, targets)[0]
-    ours.replay(xs[:N_WARM], targets[:N_WARM])
+    ours.replay(xs, targets)
     return _row(shape, "score", None, _times(runs, effort), n_operations_of_score(shape))
 
 
 def _learn_row(shape: Shape, name: str, early_stop: float, xs: Array, targets: Array, effort: float) -> Row:
-    ours, steps = network(shape, early_stop), None
-    runs: dict[str, Run] = {"ours": lambda n: ours.replay(xs[:n], targets[:n])}
-    if compiler_version():
-        c = CNetwork(ours)
-        runs["c"] = lambda n: c.replay(xs[:n], targets[:n])
-        c.replay(xs[:N_WARM], targets[:N_WARM])
-        before = c.n_steps
-        c.replay(xs[:N_WARM], targets[:N_WARM])
-        steps = (c.n_steps - before) / N_WARM
+    ours = network(shape, early_stop)
+    runs: dict[str, Run] = {"ours": lambda piece: ours.replay(xs[piece], targets[piece])}
+    c = CNetwork(ours) if compiler_version() else None
+    if c:
+        runs["c"] = lambda piece: c.replay(xs[piece], targets[piece])
+    for run in runs.values():
+        for _ in range(N_WARM // N_SAMPLES):
+            run(slice(None))
     if find_spec("torch") and not early_stop:
         runs["torch"] = _torch_runs(ours, xs, targets)[1]
-    for _ in range(2):
-        ours.replay(xs[:N_WARM], targets[:N_WARM])
+    n_before = (c.n_steps, c.n_learned) if c else (0, 0)
     times = _times(runs, effort)
-    n_steps = float(shape.K) if not early_stop else steps
-    n_operations = None if n_steps is None else n_operations_of_learn(shape, n_steps)
-    return _row(shape, name, n_steps, times, n_operations)
+    n_steps = float(shape.K) if not early_stop else None
+    if c and early_stop:
+        n_steps = (c.n_steps - n_before[0]) / (c.n_learned - n_before[1])
+    return _row(shape, name, n_steps, times, None if n_steps is None else n_operations_of_learn(shape, n_steps))
 
 
 def _row(shape: Shape, work: str, steps: float | None, times: dict[str, float], n_operations: float | None) -> Row:
@@ -88,20 +91,23 @@ def _row(shape: Shape, work: str, steps: float | None, times: dict[str, float], 
 
 
 def _times(runs: dict[str, Run], effort: float) -> dict[str, float]:
-    """Median seconds per sample of each: of 25 runs of 20 ms, or 5 of PyTorch, whose samples take milliseconds."""
-    fast = {name: run for name, run in runs.items() if name != "torch"}
-    lengths = {name: _length(run, effort) for name, run in fast.items()}
-    calls = {name: partial(run, lengths[name]) for name, run in fast.items()}
-    times = {name: t / lengths[name] for name, t in interleaved(calls, max(5, round(25 * effort))).items()}
-    if "torch" in runs:
-        n = 20
-        times["torch"] = interleaved({"torch": partial(runs["torch"], n)}, 5)["torch"] / n
-    return times
+    """Median seconds per sample of each: of 81 runs of 5 ms, or 5 of PyTorch, whose samples take milliseconds."""
+    lengths = {name: 20 if name == "torch" else _length(run) for name, run in runs.items()}
+    calls = {name: _next_piece(run, lengths[name]) for name, run in runs.items()}
+    slow = {"torch": calls.pop("torch")} if "torch" in calls else {}
+    times = interleaved(calls, max(5, round(81 * effort))) | interleaved(slow, 5)
+    return {name: t / lengths[name] for name, t in times.items()}
 
 
-def _length(run: Run, effort: float) -> int:
-    n = 50
-    return int(np.clip(RUN_S * max(effort, 0.1) * n / seconds(partial(run, n)), 20, N_SAMPLES))
+def _length(run: Run) -> int:
+    piece = slice(0, 50)
+    return int(np.clip(RUN_S * 50 / seconds(partial(run, piece)), 20, N_SAMPLES))
+
+
+def _next_piece(run: Run, length: int) -> Callable[[], object]:
+    """A call that works through the next piece of the samples, and begins again after the last."""
+    pieces = cycle([slice(i, i + length) for i in range(0, N_SAMPLES - length + 1, length)])
+    return lambda: run(next(pieces))
 
 
 def predict_each(ours: SCRNN, xs: Array) -> Array:
@@ -132,13 +138,13 @@ def _torch_runs(ours: SCRNN, xs: Array, targets: Array) -> tuple[Run, Run]:
 
     net, x, target = TorchNetwork(ours), torch.from_numpy(xs), torch.from_numpy(targets)
 
-    def learn(n: int) -> None:
-        for i in range(n):
+    def learn(piece: slice) -> None:
+        for i in range(N_SAMPLES)[piece]:
             net.learn(x[i], target[i])
 
-    def predict(n: int) -> None:
-        for i in range(n):
+    def predict(piece: slice) -> None:
+        for i in range(N_SAMPLES)[piece]:
             net.predict(x[i])
 
-    learn(2 * ours.truncation_length)
+    learn(slice(2 * ours.truncation_length))
     return predict, learn

@@ -48,6 +48,11 @@ class CNetwork:
         """Number of steps that the error of the hidden units has travelled back, over all samples."""
         return int(self._library.scrn_n_steps(self._network))
 
+    @property
+    def n_learned(self) -> int:
+        """Number of updates."""
+        return int(self._library.scrn_n_learned(self._network))
+
 
 @cache
 def _declared() -> ctypes.CDLL:
@@ -55,6 +60,7 @@ def _declared() -> ctypes.CDLL:
     c.scrn_new.argtypes, c.scrn_new.restype = [c_int] * 5 + [c_float] * 3 + [c_void_p], c_void_p
     c.scrn_learn.argtypes, c.scrn_learn.restype = [c_void_p] * 5 + [c_int], None
     c.scrn_predict.argtypes, c.scrn_predict.restype = [c_void_p] * 3 + [c_int], None
-    c.scrn_n_steps.argtypes, c.scrn_n_steps.restype = [c_void_p], c_long
+    for count in (c.scrn_n_steps, c.scrn_n_learned):
+        count.argtypes, count.restype = [c_void_p], c_long
     c.scrn_free.argtypes, c.scrn_free.restype = [c_void_p], None
     return c

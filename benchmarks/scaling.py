@@ -115,14 +115,14 @@ def _full_and_early(shapes: list[Shape], effort: float) -> list[dict[str, float]
     """Microseconds per sample for each shape, with a full window and with early stop, all measured in turn."""
     calls, lengths = {}, {}
     for shape in shapes:
-        n = lengths[shape] = max(40, min(1_000, 40_000 // (shape.K * max(1, shape.D // 8))))
+        n = lengths[shape] = max(50, min(1_000, 10_000 // shape.K))
         xs, targets = stream(shape.D, n)
         for early_stop in (0.0, EARLY_STOP):
             one = network(shape, early_stop)
             calls[f"{shape} {early_stop}"] = partial(one.replay, xs, targets)
-            for _ in range(1 + (1_000 + 2 * shape.K) // n):  # until the window is full and the errors are small
+            for _ in range(1 + (2_000 + 2 * shape.K) // n):  # until the window is full and the errors are small
                 one.replay(xs, targets)
-    times = interleaved(calls, max(3, round(25 * effort)))
+    times = interleaved(calls, max(3, round(61 * effort)))
     return [
         {
             "full window us": times[f"{shape} 0.0"] / lengths[shape] * 1e6,

@@ -322,3 +322,5 @@ void scrn_predict(scrn *net, float *predictions, const float *xs, int n)
 }
 
 long scrn_n_steps(const scrn *net) { return net->n_steps; }
+
+long scrn_n_learned(const scrn *net) { return net->n_learned; }
