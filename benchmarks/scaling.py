@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.timing import interleaved, seconds
+from benchmarks.timing import interleaved
 from benchmarks.workload import EARLY_STOP, MIDDLE, Shape, network, stream
 from scrnn_stream.fleet import SCRNNFleet
 from scrnn_stream.network import SCRNN
@@ -85,17 +85,31 @@ def sensor_rows(effort: float) -> Iterator[Row]:
 
 
 def length_rows(effort: float) -> Iterator[Row]:
-    """The first tenth of a stream against the last: medians of its pieces of 500 samples."""
-    n_pieces = max(20, round(N_STREAM * effort / 500))
-    xs, targets = stream(MIDDLE.D, 500 * n_pieces)
-    pieces = list(zip(np.split(xs, n_pieces), np.split(targets, n_pieces), strict=True))
+    """The first tenth of a stream against the last: one network at its beginning, one near its end, in turn."""
+    n = round(N_STREAM * effort / 1_000) * 1_000
+    xs, targets = stream(MIDDLE.D, n)
+    pieces = [(xs[i : i + 500], targets[i : i + 500]) for i in range(0, n, 500)]
+    n_pieces = len(pieces) // 10
     for work, early_stop in (("full window", 0.0), ("early stop", EARLY_STOP)):
-        one = network(MIDDLE, early_stop)
-        one.replay(*pieces[-1])
-        us = [seconds(partial(one.replay, *piece)) / 500 * 1e6 for piece in pieces]
-        first, last = median(us[: n_pieces // 10]), median(us[-(n_pieces // 10) :])
-        times = {"first tenth us": first, "last tenth us": last, "last / first": last / first}
-        yield {"D, H, C, K": str(MIDDLE), "work": work, "samples": len(xs), **times}
+        young, old = network(MIDDLE, early_stop), network(MIDDLE, early_stop)
+        young.replay(*pieces[-1])
+        for piece in pieces[:-n_pieces]:
+            old.replay(*piece)
+        first, last = iter(pieces[:n_pieces]), iter(pieces[-n_pieces:])
+        calls = {"first": partial(_learn_next, young, first), "last": partial(_learn_next, old, last)}
+        times = interleaved(calls, n_pieces)
+        us = {f"{name} tenth us": t / 500 * 1e6 for name, t in times.items()}
+        yield {
+            "D, H, C, K": str(MIDDLE),
+            "work": work,
+            "samples": n,
+            **us,
+            "last / first": times["last"] / times["first"],
+        }
+
+
+def _learn_next(one: SCRNN, pieces: Iterator[tuple[Array, Array]]) -> None:
+    one.replay(*next(pieces))
 
 
 def start_rows(effort: float) -> Iterator[Row]:
