@@ -26,9 +26,7 @@ Run = Callable[[slice], object]  # works through a piece of the samples
 
 ABSENT = "not installed"
 N_SAMPLES = 4_000
-N_WARM = (
-    16_000  # samples learned before the clock starts: a trained network's error travels further back than a new one's
-)
+N_WARM = 16_000  # samples learned before the clock starts: the error of a trained network travels further back
 RUN_S = 0.005
 
 
