@@ -2,7 +2,7 @@
 
    The same work in the same order: sigmoid units, squared loss, learned decays, RMSprop, float32, steps of one (dt = 1);
    four rows, or four steps, at a time where that saves fetching a sum again. Not in it: missing values and the check for
-   overflow. Matrices lie row after row; theta = W (H, H + C + D), b (H), B' (D, C), m (C), U (Y, H), V (Y, C), c (Y). */
+   overflow. Matrices lie row after row; theta = W (H, H + C + D + 1), B' (D, C), m (C), U (Y, H), V (Y, C), c (Y). */
 
 #include <math.h>
 #include <stdlib.h>
@@ -15,11 +15,11 @@
 #define LARGEST_WEIGHT 1e9f
 
 typedef struct {
-    float *W, *b, *B, *m, *U, *V, *c;
+    float *W, *B, *m, *U, *V, *c;
 } parameters;
 
 typedef struct {
-    int D, H, C, Y, K, n_inputs, n_row, n_theta; /* n_inputs = H + C + D: length of u_t; n_row: of a row of the tape */
+    int D, H, C, Y, K, n_inputs, n_row, n_theta; /* n_inputs = H + C + D + 1: length of u_t; n_row: of a row of the tape */
     int now, n_stored;
     long n_learned, n_steps; /* n_steps: backward steps of the hidden units in all */
     float lr, clip, early_stop;
@@ -93,8 +93,7 @@ static parameters views(const scrn *net, float *theta)
 {
     parameters p;
     p.W = theta;
-    p.b = p.W + (size_t)net->n_inputs * net->H;
-    p.B = p.b + net->H;
+    p.B = p.W + (size_t)net->n_inputs * net->H;
     p.m = p.B + (size_t)net->D * net->C;
     p.U = p.m + net->C;
     p.V = p.U + (size_t)net->Y * net->H;
@@ -102,7 +101,7 @@ static parameters views(const scrn *net, float *theta)
     return p;
 }
 
-/* s_t = keep s_(t-1) + gain B x_t, e_t = ds_t/dm where s_(t-1) is fixed; h_t = sigmoid(W u_t + b), u_t = (h, s, x) */
+/* s_t = keep s_(t-1) + gain B x_t, e_t = ds_t/dm where s_(t-1) is fixed; h_t = sigmoid(W u_t), u_t = (h, s, x, 1) */
 static void forward(const scrn *net, float *restrict h, float *restrict u, float *restrict gain, float *restrict e,
                     const float *restrict s_before)
 {
@@ -116,7 +115,8 @@ static void forward(const scrn *net, float *restrict h, float *restrict u, float
         e[k] = keep * gain[k] * (s_before[k] - s[k]);
         s[k] = flushed(keep * s_before[k] + gain[k] * s[k]);
     }
-    memcpy(h, p.b, H * sizeof(float));
+    u[net->n_inputs - 1] = 1;
+    memset(h, 0, H * sizeof(float));
     add_product(h, p.W, u, H, net->n_inputs);
     for (int i = 0; i < H; i++) h[i] = 1 / (1 + expf(-h[i]));
 }
@@ -133,7 +133,7 @@ static void readout(const scrn *net, float *restrict y, const float *restrict h,
 static void leave_window(scrn *net, const float *restrict row)
 {
     int C = net->C;
-    const float *restrict x = row + net->H + C, *restrict gain = x + net->D, *restrict e = gain + C;
+    const float *restrict x = row + net->H + C, *restrict gain = x + net->D + 1, *restrict e = gain + C;
     float *restrict T = net->T, *restrict E = net->E;
     for (int k = 0; k < C; k++) E[k] = flushed((1 - gain[k]) * E[k] + e[k]);
     for (int j = 0; j < net->D; j++)
@@ -241,9 +241,6 @@ static float gradient(scrn *net, float *restrict y, const float *restrict target
     int n = hidden_backward(net);
     const float *restrict dz = net->dz + (size_t)(K - n) * H;
     window_product(d.W, dz, row_of(net, net->now - n + 1), H, net->n_inputs, H, net->n_row, n);
-    memset(d.b, 0, H * sizeof(float));
-    for (int t = 0; t < n; t++)
-        for (int i = 0; i < H; i++) d.b[i] += dz[t * H + i];
     context_backward(net);
     net->n_steps += n;
     return loss / net->Y;
@@ -281,7 +278,7 @@ scrn *scrn_new(int D, int H, int C, int Y, int K, float lr, float clip, float ea
     scrn *net = calloc(1, sizeof(scrn));
     net->D = D, net->H = H, net->C = C, net->Y = Y, net->K = K;
     net->lr = lr, net->clip = clip, net->early_stop = early_stop;
-    net->n_inputs = H + C + D, net->n_row = H + 3 * C + D;
+    net->n_inputs = H + C + D + 1, net->n_row = H + 3 * C + D + 1;
     net->n_theta = H * (H + C + D + 1) + C * (D + 1) + Y * (H + C + 1);
     float **vectors[] = {&net->theta, &net->v,  &net->g,    &net->tape, &net->T, &net->E, &net->dz,  &net->ds,
                          &net->du,    &net->edge, &net->h, &net->u,    &net->e, &net->gain, &net->dy};
