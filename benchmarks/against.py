@@ -15,10 +15,10 @@ from benchmarks.c_scrn import CNetwork
 from benchmarks.machine import fma_peak
 from benchmarks.native import compiler_version
 from benchmarks.timing import interleaved, seconds
-from benchmarks.workload import EARLY_STOP, SHAPES, Shape, n_operations_of_learn, n_operations_of_score, network, stream
+from benchmarks.workload import SHAPES, Shape, n_operations_of_learn, n_operations_of_score, network, stream
 from scrnn_stream import _kernels
 from scrnn_stream._compile import jit
-from scrnn_stream.network import SCRNN
+from scrnn_stream.network import EARLY_STOP, SCRNN
 
 Array = NDArray[Any]
 Row = dict[str, Any]

@@ -6,7 +6,7 @@ All on one core unless a column says otherwise; the times of a line are medians 
 
 kernel      D, H, C, K: inputs (and outputs), hidden units, context units, steps of truncation
             work: score, a prediction; learn, full window: the error travels back K steps; learn, early stop: until it
-            has faded to 1e-3 of its start, `steps` on average (networks have learned 16,000 samples before)
+            has faded to a hundredth of its start, `steps` on average (networks have learned 16,000 samples before)
             us: microseconds per sample of ours, in one compiled call over a recording
             GFLOP/s: operations of the products and of the update (workload.py) over that time; % of peak: their share
             of the most that one core can multiply and add, measured in the same run

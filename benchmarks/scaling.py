@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.timing import interleaved
-from benchmarks.workload import EARLY_STOP, MIDDLE, Shape, network, stream
+from benchmarks.workload import MIDDLE, Shape, network, stream
 from scrnn_stream.fleet import SCRNNFleet
-from scrnn_stream.network import SCRNN
+from scrnn_stream.network import EARLY_STOP, SCRNN
 
 Array = NDArray[Any]
 Row = dict[str, Any]

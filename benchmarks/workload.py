@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scrnn_stream.network import SCRNN
+from scrnn_stream.network import EARLY_STOP, SCRNN
 
 Array = NDArray[Any]
-EARLY_STOP = 1e-3
 
 
 class Shape(NamedTuple):

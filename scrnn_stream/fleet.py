@@ -14,6 +14,8 @@ from scrnn_stream.network import SCRNN, aligned_zeros, checked_dts, checked_rows
 
 Array = NDArray[Any]
 
+FEWEST_FOR_A_THREAD = 500  # records: to start one takes as long as to learn some hundred
+
 
 class SCRNNFleet:
     """Networks of one shape, each a row of a matrix, that learn without a call for each.
@@ -73,7 +75,7 @@ class SCRNNFleet:
         xs, targets, dts
             Inputs (n, n_inputs), targets (n, n_outputs) and time steps (n,) of the records; NaN is missing.
         threads
-            Number of threads; each takes the records of some of the networks.
+            Largest number of threads; each takes the records of some of the networks. Short batches take fewer.
 
         Returns
         -------
@@ -87,6 +89,8 @@ class SCRNNFleet:
         targets = checked_rows("targets", targets, like.n_outputs, like.dtype, len(which))
         steps = checked_dts(dts, len(which))
         predictions, losses, norms = np.empty(targets.shape, like.dtype), np.empty(len(which)), np.empty(len(which))
+
+        threads = min(threads, max(1, len(which) // FEWEST_FOR_A_THREAD))
 
         def learn_share(k: int) -> None:
             mine = which if threads == 1 else np.where(which % threads == k, which, -1)

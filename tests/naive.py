@@ -93,7 +93,7 @@ class Network:
         truncation_length,
         lr,
         clip_gradient,
-        early_stop=1e-3,
+        early_stop=0.01,
         loss="squared",
         optimizer="rmsprop",
         learn_decay=True,

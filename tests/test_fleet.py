@@ -8,8 +8,8 @@ import pytest
 from scrnn_stream.fleet import SCRNNFleet
 from scrnn_stream.network import SCRNN
 
-OPTIONS = {"n_hidden": 5, "n_context": 3, "truncation_length": 4}
-N = 300
+OPTIONS = {"n_hidden": 3, "n_context": 2, "truncation_length": 2}
+N = 2400  # enough for several threads
 
 
 def records(seed=0):
