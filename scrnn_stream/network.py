@@ -18,8 +18,8 @@ DTYPES = ("float32", "float64")
 # the best on each of 8 sensors of a simulated machine (1,500 and 10,000 samples), NARMA-10, and a product of two inputs
 # recalled after 3 samples. Clipping hardly mattered; lr 0.01 was noisier, 0.001 slower.
 LR, CLIP_GRADIENT = 0.003, 1.0
-# Squared error against the full window, median of 3 seeds: -1 to +2 % at 0.01, +0 to +2 % at 0.03, up to +4 % at 0.1, on
-# NAB's taxi, machine temperature and AAPL, two files of SKAB, NARMA-10 and a product of two lags. Seeds differ as much.
+# Squared error against the full window, median of 3 seeds: -1 to +2 % at 0.01, +0 to +2 % at 0.03, up to +4 % at 0.1,
+# on NAB's taxi, machine temperature and AAPL, two files of SKAB, NARMA-10 and two multiplied lags. Seeds differ as much.
 EARLY_STOP = 0.01
 SHORTEST_MEMORY, LONGEST_MEMORY = 0.1, 1e6
 LONGEST_TRUNCATION = 100_000
