@@ -66,7 +66,7 @@ class RecurrentPeer:
         xs = np.concatenate([self._recent, np.asarray(xs, np.float32)])
         predictions = np.full(targets.shape, np.nan)
         n_before, begin = len(self._recent), 0
-        for asked in np.flatnonzero(~np.isnan(targets).all(axis=1)):
+        for asked in np.flatnonzero(~np.isnan(targets).all(axis=1)).tolist():
             end = n_before + asked + 1
             begin = self._advance(xs, begin, end - self._truncation_length)
             predictions[asked] = self._learn(xs[begin:end], targets[asked])
