@@ -1,128 +1,163 @@
-"""The Structurally Constrained Recurrent Network on plain arrays, one sample at a time.
+"""The Structurally Constrained Recurrent Network[^1] on plain arrays: forward, backward and update, in reading order.
 
     s_t = a s_(t-1) + (1 - a) B x_t                context units, decay a = sigmoid(m)
-    h_t = f(P s_t + A x_t + R h_(t-1) + b)         hidden units
-    y_t = U h_t + V s_t + c                        prediction
+    h_t = f(R h_(t-1) + P s_t + A x_t + b)         hidden units
+    y_t = U h_t + V s_t + c                        prediction; its softmax for symbols
 
-Each forward kernel is followed by its backward kernel, in the letters of the paper[^1]. A name `dq` holds dL/dq.
+Each forward kernel is followed by its backward kernel, in the letters of the paper. A name `dq` holds dL/dq.
 
-A network is four flat vectors: `theta` (what is learned), `moments` (what the optimiser remembers of each weight),
-`state` (a ring of the last steps, the newest of which is the present) and `counts` (integers). `work` is scratch space.
-Named views of them are built inside the kernels from the sizes
+R, P and A stand side by side in one matrix, W = [R P A], since their products are one: z_t = W u_t + b with u_t =
+(h_(t-1), s_t, x_t). The steps of the window lie one after the other on a *tape* whose row t is u_t: h_t is the
+beginning of the next row, and the gradient of W over the window is one product of two matrices. B is kept transposed,
+so that the inner loops over it run over units.
 
-    shape = (D inputs, H hidden units, C context units, Y outputs, K steps of truncation)
+A network is a vector of numbers, `network` (weights, what the optimiser remembers of them, tape, traces), and a few
+`counts`; many networks of one shape are the rows of a matrix. Scratch space, `work`, is shared by all of them. Named
+views are cut out inside the kernels by the sizes
+
+    shape = (D inputs, H hidden units, C context units, Y outputs, K steps of truncation, Q learned scales, M moments)
+
+and what a network is like comes as `kind` = (activation, loss, optimizer, learn_decay) and `rates` = (lr,
+clip_gradient, early_stop).
 
 [^1]: Mikolov et al., Learning Longer Memory in Recurrent Neural Networks, 2014, arXiv:1412.7753.
 """
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from scrnn_stream._algebra import add, add_product, copy, fill, outer
+from scrnn_stream._compile import jit, view
+from scrnn_stream._simd import transposed_product, window_product
+
 Array = NDArray[Any]
-Shape = tuple[int, int, int, int, int]
-F = TypeVar("F", bound=Callable[..., Any])
+Shape = tuple[int, int, int, int, int, int, int]
+Kind = tuple[int, int, int, int]
+Rates = tuple[float, float, float]
 
 SIGMOID, TANH, RELU = 0, 1, 2  # activation
+SQUARED, GAUSSIAN, SOFTMAX = 0, 1, 2  # loss
+SGD, RMSPROP, ADAM = 0, 1, 2  # optimizer, and the number of its moments of each weight
 SLOT, N_STORED, N_LEARNED, N_CLIPPED, N_DIVERGED = 0, 1, 2, 3, 4  # places in counts
 N_COUNTS = 5
 
-EARLY_STOP = 1e-3  # the backward pass ends when the hidden error signal has shrunk to this share of its start
-FORGETTING = 0.99  # of the running mean square of each weight's gradient
+FORGETTING = 0.99  # RMSprop: of the running mean square of each weight's gradient
 GRADIENT_FLOOR = 1e-16  # added to each squared gradient: a weight at rest takes no leap when its input returns
+BETA_1, BETA_2 = 0.9, 0.999  # Adam: forgetting of the mean gradient and of its mean square
 LARGEST_LOGIT = 15.0  # decays stay between memories of a tenth of a sample and of three million
-TINY = 1e-30  # smaller context units and traces are set to 0: denormal numbers are a hundred times slower
-
-
-def jit(function: F) -> F:
-    """Compile a kernel: the one place that decides the flags.
-
-    NaN means missing and an infinity means divergence, so the fast-math flags `nnan` and `ninf` stay off.
-    """
-    flags = {"reassoc", "contract", "nsz", "arcp", "afn"}
-    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=flags)(function))
+LARGEST_SCALE_GRADIENT = 10.0  # of the log of a scale, 1 - z^2 and averaged: one outlier tells little of a scale
+LARGEST_WEIGHT = 1e9  # a weight beyond it would overflow in the next products
+TINY = 1e-30  # smaller numbers that would only decay further count as 0: denormal ones are a hundred times slower
 
 
 # ---------------------------------------------------------------------------------------------------------------- views
 
 
+@jit
 def n_parameters(shape: Shape) -> int:
     """Length of theta."""
-    D, H, C, Y, _ = shape
-    return H * (D + H + C + 1) + C * (D + 1) + Y * (H + C + 1)
+    D, H, C, Y, _, Q, _ = shape
+    return H * (H + C + D + 1) + C * (D + 1) + Y * (H + C + 1) + Q
 
 
-def n_state(shape: Shape) -> int:
-    """Length of the state: x, h, s and both traces of the last K steps and the one before."""
-    D, H, C, _, K = shape
-    return (K + 1) * (D + H + C * (D + 2))
+@jit
+def n_tape(shape: Shape) -> int:
+    """Length of the tape: room for the window to slide along, so that its steps stay side by side."""
+    D, H, C, _, K, _, _ = shape
+    return (2 * K + 2) * (H + 3 * C + D)
 
 
+@jit
+def n_network(shape: Shape) -> int:
+    """Length of a network."""
+    D, _, C, _, _, _, M = shape
+    return (1 + M) * n_parameters(shape) + n_tape(shape) + C * (D + 1)
+
+
+@jit
 def n_work(shape: Shape) -> int:
     """Length of the scratch space."""
-    D, H, C, Y, K = shape
-    return n_parameters(shape) + K * H + D + 2 * H + 5 * C + 2 * Y
+    D, H, C, Y, K, _, _ = shape
+    return n_parameters(shape) + K * (H + C) + 3 * H + 6 * C + D + Y
+
+
+@jit
+def theta_of(network: Array, shape: Shape) -> Array:
+    """What is learned: the beginning of a network."""
+    return view(network, 0, (n_parameters(shape),))
+
+
+@jit
+def moments_of(network: Array, shape: Shape) -> Array:
+    """(M, length of theta): what the optimiser remembers of each weight."""
+    n = n_parameters(shape)
+    return view(network, n, (shape[6], n))
+
+
+@jit
+def tape_of(network: Array, shape: Shape) -> Array:
+    """(2K + 2, H + 3 C + D): the last steps. Row t holds h_(t-1), s_t, x_t, and gain_t and e_t of the context units."""
+    D, H, C, _, K, _, M = shape
+    return view(network, (1 + M) * n_parameters(shape), (2 * K + 2, H + 3 * C + D))
+
+
+@jit
+def traces_of(network: Array, shape: Shape) -> tuple[Array, Array]:
+    """T = ds/dB (D, C) and E = ds/dm (C) at the edge of the window, the step before its oldest one."""
+    D, C = shape[0], shape[2]
+    start = network.size - C * (D + 1)
+    return view(network, start, (D, C)), view(network, start + D * C, (C,))
 
 
 @jit
 def parameters(theta: Array, shape: Shape) -> tuple[Array, ...]:
-    """A (H, D), R (H, H), P (H, C), B (C, D), U (Y, H), V (Y, C), b (H), c (Y), m (C): views of a vector like theta."""
-    D, H, C, Y, _ = shape
-    i = H * D
-    A = theta[:i].reshape(H, D)
-    R = theta[i : i + H * H].reshape(H, H)
-    i += H * H
-    P = theta[i : i + H * C].reshape(H, C)
-    i += H * C
-    B = theta[i : i + C * D].reshape(C, D)
-    i += C * D
-    U = theta[i : i + Y * H].reshape(Y, H)
-    i += Y * H
-    V = theta[i : i + Y * C].reshape(Y, C)
-    i += Y * C
-    return A, R, P, B, U, V, theta[i : i + H], theta[i + H : i + H + Y], theta[i + H + Y : i + H + Y + C]
-
-
-@jit
-def history(state: Array, shape: Shape) -> tuple[Array, Array, Array, Array, Array]:
-    """x (K+1, D), h (K+1, H), s (K+1, C), T = ds/dB (K+1, C, D), E = ds/dm (K+1, C): the rings of the window."""
-    D, H, C, _, K = shape
-    n = K + 1
-    i = n * D
-    x = state[:i].reshape(n, D)
-    h = state[i : i + n * H].reshape(n, H)
-    i += n * H
-    s = state[i : i + n * C].reshape(n, C)
-    i += n * C
-    T = state[i : i + n * C * D].reshape(n, C, D)
-    i += n * C * D
-    return x, h, s, T, state[i : i + n * C].reshape(n, C)
+    """W (H, H + C + D), b (H), B' (D, C), m (C), U (Y, H), V (Y, C), c (Y), l (Q): views of a vector like theta."""
+    D, H, C, Y, _, Q, _ = shape
+    b = H * (H + C + D)
+    B = b + H
+    m = B + D * C
+    U = m + C
+    V = U + Y * H
+    c = V + Y * C
+    return (
+        view(theta, 0, (H, H + C + D)),
+        view(theta, b, (H,)),
+        view(theta, B, (D, C)),
+        view(theta, m, (C,)),
+        view(theta, U, (Y, H)),
+        view(theta, V, (Y, C)),
+        view(theta, c, (Y,)),
+        view(theta, c + Y, (Q,)),
+    )
 
 
 @jit
 def scratch(work: Array, shape: Shape) -> tuple[Array, ...]:
-    """g (like theta), dz (K, H), x (D), h (H), dh (H), s (C), ds (C), y (Y), dy (Y), decay (3, C): views of work."""
-    D, H, C, Y, K = shape
-    n = H * (D + H + C + 1) + C * (D + 1) + Y * (H + C + 1)
-    g = work[:n]
-    dz = work[n : n + K * H].reshape(K, H)
-    i = n + K * H
-    x = work[i : i + D]
-    i += D
-    h, dh = work[i : i + H], work[i + H : i + 2 * H]
-    i += 2 * H
-    s, ds = work[i : i + C], work[i + C : i + 2 * C]
-    i += 2 * C
-    y, dy = work[i : i + Y], work[i + Y : i + 2 * Y]
-    i += 2 * Y
-    return g, dz, x, h, dh, s, ds, y, dy, work[i : i + 3 * C].reshape(3, C)
+    """g (like theta), dz (K, H), ds (K, C), u (H + C + D), h (H), du (H + C), decay (3, C), e (C), dy (Y)."""
+    D, H, C, Y, K, _, _ = shape
+    g = n_parameters(shape)
+    ds = g + K * H
+    u = ds + K * C
+    h = u + H + C + D
+    du = h + H
+    decay = du + H + C
+    return (
+        view(work, 0, (g,)),
+        view(work, g, (K, H)),
+        view(work, ds, (K, C)),
+        view(work, u, (H + C + D,)),
+        view(work, h, (H,)),
+        view(work, du, (H + C,)),
+        view(work, decay, (3, C)),
+        view(work, decay + 3 * C, (C,)),
+        view(work, decay + 4 * C, (Y,)),
+    )
 
 
-# --------------------------------------------------------------------------------------------------- inputs and algebra
+# --------------------------------------------------------------------------------------------------------------- inputs
 
 
 @jit
@@ -135,12 +170,12 @@ def position_out_of_range(values: Array, limit: float) -> int:
 
 
 @jit
-def all_missing(values: Array) -> bool:
-    """Every value is NaN."""
-    for i in range(values.size):  # noqa: SIM110  all() of a generator does not compile
-        if not np.isnan(values[i]):
-            return False
-    return True
+def n_present(values: Array) -> int:
+    """Number of values that are not NaN."""
+    n = 0
+    for i in range(values.size):
+        n += 0 if np.isnan(values[i]) else 1
+    return n
 
 
 @jit
@@ -148,200 +183,6 @@ def present(out: Array, x: Array) -> None:
     """x with 0 where it is NaN: a missing input contributes nothing."""
     for i in range(x.size):
         out[i] = 0.0 if np.isnan(x[i]) else x[i]
-
-
-@jit
-def add_product(out: Array, W: Array, v: Array) -> None:
-    """out += W v"""
-    for i in range(out.size):
-        row = W[i]
-        total = out[i]
-        for j in range(v.size):
-            total += row[j] * v[j]
-        out[i] = total
-
-
-@jit
-def add_transposed_product(out: Array, W: Array, v: Array) -> None:
-    """out += W' v"""
-    for i in range(v.size):
-        row = W[i]
-        vi = v[i]
-        for j in range(out.size):
-            out[j] += row[j] * vi
-
-
-@jit
-def add_outer(W: Array, u: Array, v: Array) -> None:
-    """W += u v'"""
-    for i in range(u.size):
-        row = W[i]
-        ui = u[i]
-        for j in range(v.size):
-            row[j] += ui * v[j]
-
-
-# -------------------------------------------------------------------------------------------------------- context units
-
-
-@jit
-def decays(decay: Array, m: Array, dt: float) -> None:
-    """keep = a^dt, gain = 1 - a^dt, slope = d(a^dt)/dm, with a = sigmoid(m): the rows of decay (3, C)."""
-    for k in range(m.size):
-        e = math.exp(-float(m[k]))
-        exponent = -dt * math.log1p(e)  # log a = -log(1 + exp(-m)); accurate also where a is almost 1
-        keep = math.exp(exponent)
-        decay[0, k] = keep
-        decay[1, k] = -math.expm1(exponent)
-        decay[2, k] = keep * dt * (e / (1.0 + e))
-
-
-@jit
-def context_forward(s: Array, s_before: Array, x: Array, B: Array, decay: Array) -> None:
-    """s_t = keep s_(t-1) + gain B x_t"""
-    zero, tiny = s.dtype.type(0), s.dtype.type(TINY)
-    s[:] = 0
-    add_product(s, B, x)
-    for k in range(s.size):
-        now = decay[0, k] * s_before[k] + decay[1, k] * s[k]
-        s[k] = zero if abs(now) < tiny else now
-
-
-@jit
-def context_traces(
-    T: Array, E: Array, T_before: Array, E_before: Array, s_before: Array, x: Array, B: Array, decay: Array
-) -> None:
-    """T_t = keep T_(t-1) + gain x_t              ds/dB, one per unit and input
-    E_t = keep E_(t-1) + slope (s_(t-1) - B x_t)  ds/dm, one per unit
-
-    A context unit feeds nothing but itself, so these are its exact derivatives over the whole past, not over a window.
-    """
-    zero, tiny = T.dtype.type(0), T.dtype.type(TINY)
-    E[:] = 0
-    add_product(E, B, x)
-    for k in range(E.size):
-        keep, gain = decay[0, k], decay[1, k]
-        e = keep * E_before[k] + decay[2, k] * (s_before[k] - E[k])
-        E[k] = zero if abs(e) < tiny else e
-        trace, before = T[k], T_before[k]
-        for j in range(x.size):
-            t = keep * before[j] + gain * x[j]
-            trace[j] = zero if abs(t) < tiny else t
-
-
-@jit
-def context_backward(dB: Array, dm: Array, ds: Array, T: Array, E: Array) -> None:
-    """dB += ds T, dm += ds E, where ds is what this step's s did to the loss directly, not through the next s."""
-    for k in range(ds.size):
-        dk = ds[k]
-        dm[k] += dk * E[k]
-        row, trace = dB[k], T[k]
-        for j in range(row.size):
-            row[j] += dk * trace[j]
-
-
-# --------------------------------------------------------------------------------------------------------- hidden units
-
-
-@jit
-def hidden_forward(
-    h: Array, h_before: Array, s: Array, x: Array, A: Array, R: Array, P: Array, b: Array, activation: int
-) -> None:
-    """h_t = f(P s_t + A x_t + R h_(t-1) + b)"""
-    half, one, zero = h.dtype.type(0.5), h.dtype.type(1), h.dtype.type(0)
-    h[:] = b
-    add_product(h, A, x)
-    add_product(h, R, h_before)
-    add_product(h, P, s)
-    for i in range(h.size):
-        if activation == SIGMOID:
-            h[i] = half * (one + math.tanh(half * h[i]))  # the same function as 1 / (1 + exp(-z)), without overflow
-        elif activation == TANH:
-            h[i] = math.tanh(h[i])
-        else:
-            h[i] = max(h[i], zero)
-
-
-@jit
-def activation_backward(dz: Array, dh: Array, h: Array, activation: int) -> float:
-    """dz = dh f'(z), by way of h = f(z). Returns |dz|^2."""
-    one, zero = h.dtype.type(1), h.dtype.type(0)
-    total = 0.0
-    for i in range(h.size):
-        if activation == SIGMOID:
-            dz[i] = dh[i] * h[i] * (one - h[i])
-        elif activation == TANH:
-            dz[i] = dh[i] * (one - h[i] * h[i])
-        else:
-            dz[i] = dh[i] if h[i] > zero else zero
-        total += dz[i] * dz[i]
-    return total
-
-
-@jit
-def hidden_backward(
-    dA: Array, dR: Array, dP: Array, db: Array, dz: Array, xs: Array, hs: Array, ss: Array, slot: int, n_steps: int
-) -> None:
-    """dA = sum dz_t x_t', dR = sum dz_t h_(t-1)', dP = sum dz_t s_t', db = sum dz_t, over the last n_steps."""
-    n = hs.shape[0]
-    for i in range(db.size):
-        to_x, to_h, to_s = dA[i], dR[i], dP[i]
-        for step in range(n_steps):
-            now = (slot - step + n) % n
-            d = dz[step, i]
-            db[i] += d
-            x, h_before, s = xs[now], hs[(now + n - 1) % n], ss[now]
-            for j in range(x.size):
-                to_x[j] += d * x[j]
-            for j in range(h_before.size):
-                to_h[j] += d * h_before[j]
-            for j in range(s.size):
-                to_s[j] += d * s[j]
-
-
-# ---------------------------------------------------------------------------------------------------- readout and loss
-
-
-@jit
-def readout_forward(y: Array, h: Array, s: Array, U: Array, V: Array, c: Array) -> None:
-    """y_t = U h_t + V s_t + c"""
-    y[:] = c
-    add_product(y, U, h)
-    add_product(y, V, s)
-
-
-@jit
-def readout_backward(
-    dU: Array, dV: Array, dc: Array, dh: Array, ds: Array, dy: Array, h: Array, s: Array, U: Array, V: Array
-) -> None:
-    """dU = dy h', dV = dy s', dc = dy; dh = U' dy, ds = V' dy"""
-    dc[:] = dy
-    add_outer(dU, dy, h)
-    add_outer(dV, dy, s)
-    dh[:] = 0
-    ds[:] = 0
-    add_transposed_product(dh, U, dy)
-    add_transposed_product(ds, V, dy)
-
-
-@jit
-def squared_loss(dy: Array, y: Array, target: Array) -> float:
-    """L = mean of (y - target)^2 / 2 over the targets present, and dy: 0 where it is missing."""
-    n_present = 0
-    for i in range(y.size):
-        n_present += 0 if np.isnan(target[i]) else 1
-    loss = 0.0
-    for i in range(y.size):
-        if np.isnan(target[i]):
-            dy[i] = 0
-        else:
-            error = float(y[i]) - target[i]
-            loss += 0.5 * error * error
-            dy[i] = error / n_present
-    return loss / n_present
-
-
-# ---------------------------------------------------------------------------------------------------------- the network
 
 
 @jit
@@ -353,29 +194,366 @@ def is_finite(values: Array) -> bool:
     return True
 
 
+# -------------------------------------------------------------------------------------------------------- context units
+
+
 @jit
-def step(
-    state: Array, counts: Array, work: Array, theta: Array, x: Array, dt: float, shape: Shape, activation: int
-) -> bool:
-    """Move time: write x_t, s_t, h_t and the traces into the next slot of the ring.
+def decays(decay: Array, m: Array, dt: float) -> None:
+    """keep = a^dt, gain = 1 - a^dt, slope = d(a^dt)/dm, with a = sigmoid(m): the rows of decay (3, C)."""
+    for k in range(m.size):
+        e = math.exp(-float(m[k]))
+        if dt == 1.0:
+            keep = 1.0 / (1.0 + e)
+            decay[0, k], decay[1, k], decay[2, k] = keep, e * keep, keep * (e * keep)
+            continue
+        exponent = -dt * math.log1p(e)  # log a = -log(1 + exp(-m)); accurate also where a is almost 1
+        keep = math.exp(exponent)
+        decay[0, k] = keep
+        decay[1, k] = -math.expm1(exponent)
+        decay[2, k] = keep * dt * (e / (1.0 + e))
+
+
+@jit
+def context_forward(s: Array, e: Array, s_before: Array, x: Array, B: Array, decay: Array) -> None:
+    """s_t = keep s_(t-1) + gain B x_t, and e_t = slope (s_(t-1) - B x_t), its derivative by m at a fixed s_(t-1)."""
+    zero, tiny = s.dtype.type(0), s.dtype.type(TINY)
+    transposed_product(s, B, x)
+    for k in range(s.size):
+        e[k] = decay[2, k] * (s_before[k] - s[k])
+        now = decay[0, k] * s_before[k] + decay[1, k] * s[k]
+        s[k] = zero if abs(now) < tiny else now
+
+
+@jit
+def edge_forward(T: Array, E: Array, x: Array, gain: Array, e: Array) -> None:
+    """T_t = keep T_(t-1) + gain x_t       ds/dB, one per input and unit, of a step that leaves the window
+    E_t = keep E_(t-1) + e_t            ds/dm, one per unit
+
+    A context unit feeds nothing but itself, so these are its exact derivatives over the whole past.
+    """
+    zero, one, tiny = T.dtype.type(0), T.dtype.type(1), T.dtype.type(TINY)
+    for k in range(E.size):
+        now = (one - gain[k]) * E[k] + e[k]
+        E[k] = zero if abs(now) < tiny else now
+    for j in range(x.size):
+        trace, xj = T[j], x[j]
+        for k in range(E.size):
+            now = (one - gain[k]) * trace[k] + gain[k] * xj
+            trace[k] = zero if abs(now) < tiny else now
+
+
+@jit
+def context_backward(
+    dB: Array, dm: Array, ds: Array, edge: Array, tape: Array, T: Array, E: Array, now: int, n_stored: int, H: int
+) -> None:
+    """ds_t += keep_(t+1) ds_(t+1), from the newest step to the oldest stored; what is left at the edge meets T and E:
+
+    dB' = sum x_t (gain_t ds_t)' + T keep ds,  dm = sum ds_t e_t + E keep ds
+
+    ds (K, C) comes as what each step's s did to the loss through that step's h and y, and is overwritten.
+    """
+    D, C = dB.shape
+    K, S = ds.shape[0], H + C + D
+    zero, one, tiny = ds.dtype.type(0), ds.dtype.type(1), ds.dtype.type(TINY)
+    fill(edge, 0.0)
+    fill(dm, 0.0)
+    for step in range(n_stored):
+        row, d = tape[now - step], ds[K - 1 - step]
+        gain, e = row[S : S + C], row[S + C :]
+        for k in range(C):
+            total = d[k] + edge[k]
+            total = zero if abs(total) < tiny else total
+            edge[k] = (one - gain[k]) * total
+            dm[k] += total * e[k]
+            d[k] = gain[k] * total
+    window_product(dB, tape[now - n_stored + 1 : now + 1, H + C : S], ds[K - n_stored :])
+    for k in range(C):
+        dm[k] += edge[k] * E[k]
+    for j in range(D):
+        row, trace = dB[j], T[j]
+        for k in range(C):
+            row[k] += edge[k] * trace[k]
+
+
+# --------------------------------------------------------------------------------------------------------- hidden units
+
+
+@jit
+def hyperbolic_tangent(h: Array) -> None:
+    """h = tanh(h). In float32 the 13th convergent of Lambert's continued fraction z / (1 + z^2 / (3 + z^2 / (5 + ...
+
+    It is as exact as float32, and unlike a call of the C library it is computed for many units at once.
+    """
+    if h.itemsize == 8:
+        for i in range(h.size):
+            h[i] = math.tanh(h[i])
+        return
+    for i in range(h.size):
+        z = min(max(h[i], np.float32(-8.6)), np.float32(8.6))
+        t = z * z
+        p = (((t + np.float32(4095)) * t + np.float32(2552550)) * t + np.float32(523783260)) * t
+        p = ((p + np.float32(41247931725)) * t + np.float32(1159525191825)) * t + np.float32(7905853580625)
+        q = ((np.float32(91) * t + np.float32(120120)) * t + np.float32(41351310)) * t
+        q = ((q + np.float32(5237832600)) * t + np.float32(252070693875)) * t
+        q = (q + np.float32(3794809718700)) * t + np.float32(7905853580625)
+        h[i] = min(max(z * p / q, np.float32(-1)), np.float32(1))
+
+
+@jit
+def hidden_forward(h: Array, u: Array, W: Array, b: Array, activation: int) -> None:
+    """h_t = f(W u_t + b), where W u_t = R h_(t-1) + P s_t + A x_t"""
+    half, zero = h.dtype.type(0.5), h.dtype.type(0)
+    copy(h, b)
+    add_product(h, W, u)
+    if activation == RELU:
+        for i in range(h.size):
+            h[i] = h[i] if h[i] > zero or np.isnan(h[i]) else zero
+    elif activation == TANH:
+        hyperbolic_tangent(h)
+    else:  # 1 / (1 + exp(-z)) = (1 + tanh(z / 2)) / 2
+        for i in range(h.size):
+            h[i] *= half
+        hyperbolic_tangent(h)
+        for i in range(h.size):
+            h[i] = half * h[i] + half
+
+
+@jit
+def activation_backward(dz: Array, dh: Array, h: Array, activation: int) -> float:
+    """dz = dh f'(z), by way of h = f(z). Returns sum |dz|."""
+    one, zero = h.dtype.type(1), h.dtype.type(0)
+    total = zero
+    if activation == SIGMOID:
+        for i in range(h.size):
+            dz[i] = dh[i] * (h[i] * (one - h[i]))
+            total += abs(dz[i])
+    elif activation == TANH:
+        for i in range(h.size):
+            dz[i] = dh[i] * (one - h[i] * h[i])
+            total += abs(dz[i])
+    else:
+        for i in range(h.size):
+            dz[i] = dh[i] if h[i] > zero else zero
+            total += abs(dz[i])
+    return float(total)
+
+
+@jit
+def hidden_backward(
+    dz: Array, ds: Array, du: Array, W: Array, tape: Array, now: int, n_stored: int, activation: int, early_stop: float
+) -> int:
+    """(dh_(t-1), ds_t) = (R P)' dz_t, step by step into the past; du begins with dh of the newest step.
+
+    The rows of dz (K, H) are filled, and those of ds (K, C) added to, from the last one up. Ends where sum |dz| has
+    shrunk to `early_stop` of its start; returns the number of steps taken.
+    """
+    K, H = dz.shape
+    start = 0.0
+    for step in range(n_stored):
+        k, row = K - 1 - step, tape[now + 1 - step]
+        strength = activation_backward(dz[k], du[:H], row[:H], activation)
+        if step == 0:
+            start = strength
+        elif strength <= max(early_stop * start, TINY):
+            return step
+        transposed_product(du, W, dz[k])
+        add(ds[k], du[H:])
+    return n_stored
+
+
+# ---------------------------------------------------------------------------------------------------- readout and loss
+
+
+@jit
+def readout_forward(y: Array, h: Array, s: Array, U: Array, V: Array, c: Array, loss: int) -> None:
+    """y_t = U h_t + V s_t + c; its softmax exp(y_i) / sum exp(y_j) for the loss of symbols."""
+    copy(y, c)
+    add_product(y, U, h)
+    add_product(y, V, s)
+    if loss == SOFTMAX:
+        largest = y.max()
+        total = 0.0
+        for i in range(y.size):
+            y[i] = math.exp(y[i] - largest)
+            total += y[i]
+        y /= y.dtype.type(total)
+
+
+@jit
+def readout_backward(
+    dU: Array, dV: Array, dc: Array, dh: Array, ds: Array, dy: Array, h: Array, s: Array, U: Array, V: Array
+) -> None:
+    """dU = dy h', dV = dy s', dc = dy; dh = U' dy, ds = V' dy"""
+    outer(dU, dy, h)
+    outer(dV, dy, s)
+    copy(dc, dy)
+    transposed_product(dh, U, dy)
+    transposed_product(ds, V, dy)
+
+
+@jit
+def squared_loss(dy: Array, y: Array, target: Array) -> float:
+    """L = mean of (y - target)^2 / 2 over the targets present, and dy: 0 where it is missing."""
+    n, loss = n_present(target), 0.0
+    for i in range(y.size):
+        error = 0.0 if np.isnan(target[i]) else float(y[i]) - target[i]
+        loss += 0.5 * error * error
+        dy[i] = error / n
+    return loss / n
+
+
+@jit
+def gaussian_loss(dy: Array, dl: Array, y: Array, l: Array, target: Array) -> float:  # noqa: E741  the log of a scale
+    """L = mean of z^2 / 2 + l over the targets present, z = (y - target) / exp(l): their negative log likelihood.
+
+    But for log(2 pi) / 2. Each output learns its own scale exp(l).
+    """
+    n, loss = n_present(target), 0.0
+    for i in range(y.size):
+        if np.isnan(target[i]):
+            dy[i] = 0
+            dl[i] = 0
+        else:
+            inverse = math.exp(-float(l[i]))
+            z = (float(y[i]) - target[i]) * inverse
+            loss += 0.5 * z * z + l[i]
+            dy[i] = z * inverse / n
+            dl[i] = (1.0 - z * z) / n
+    return loss / n
+
+
+@jit
+def softmax_loss(dy: Array, y: Array, target: Array) -> float:
+    """L = - sum target log y, and dy = y - target by the softmax's argument; a missing target counts as 0."""
+    loss, total = 0.0, 0.0
+    for i in range(y.size):
+        wanted = 0.0 if np.isnan(target[i]) else target[i]
+        if wanted > 0:
+            loss -= wanted * math.log(max(float(y[i]), TINY))
+        total += wanted
+        dy[i] = -wanted
+    for i in range(y.size):
+        dy[i] += total * y[i]
+    return loss
+
+
+# ------------------------------------------------------------------------------------------------------------- learning
+
+
+@jit
+def norm(g: Array) -> float:
+    """|g|, summed in its own precision: infinite where a square overflows, and then the gradient has diverged."""
+    total = g.dtype.type(0)
+    for i in range(g.size):
+        total += g[i] * g[i]
+    return math.sqrt(float(total))
+
+
+@jit
+def rmsprop(theta: Array, v: Array, g: Array, scale: float, lr: float, forgetting: float) -> None:
+    """v = q v + (1 - q) g^2, theta -= lr g / sqrt(v), where g is scaled first."""
+    t = g.dtype.type
+    clip, rate, floor, q, p = t(scale), t(lr), t(GRADIENT_FLOOR), t(forgetting), t(1.0 - forgetting)
+    one, largest = t(1), t(LARGEST_WEIGHT)
+    for i in range(g.size):
+        gi = clip * g[i]
+        v[i] = q * v[i] + p * (gi * gi + floor)
+        theta[i] = min(max(theta[i] - rate * gi * (one / math.sqrt(v[i])), -largest), largest)
+
+
+@jit
+def adam(theta: Array, mean: Array, v: Array, g: Array, scale: float, lr: float, n_learned: int) -> None:
+    """mean = b1 mean + (1 - b1) g, v = b2 v + (1 - b2) g^2, theta -= lr mean / sqrt(v), each without its bias to 0[^1].
+
+    [^1]: Kingma, Ba, Adam: a method for stochastic optimization, 2014, arXiv:1412.6980.
+    """
+    t = g.dtype.type
+    rate = t(lr * math.sqrt(1.0 - BETA_2**n_learned) / (1.0 - BETA_1**n_learned))
+    clip, floor, q1, p1, q2, p2 = t(scale), t(GRADIENT_FLOOR), t(BETA_1), t(1 - BETA_1), t(BETA_2), t(1 - BETA_2)
+    zero, one, tiny, largest = t(0), t(1), t(TINY), t(LARGEST_WEIGHT)
+    for i in range(g.size):
+        gi = clip * g[i]
+        now = q1 * mean[i] + p1 * gi
+        mean[i] = zero if abs(now) < tiny else now
+        v[i] = q2 * v[i] + p2 * (gi * gi + floor)
+        theta[i] = min(max(theta[i] - rate * mean[i] * (one / math.sqrt(v[i])), -largest), largest)
+
+
+@jit
+def sgd(theta: Array, g: Array, scale: float, lr: float) -> None:
+    """theta -= lr g, where g is scaled first."""
+    rate, largest = g.dtype.type(scale * lr), g.dtype.type(LARGEST_WEIGHT)
+    for i in range(g.size):
+        theta[i] = min(max(theta[i] - rate * g[i], -largest), largest)
+
+
+@jit
+def update(network: Array, counts: Array, g: Array, size: float, shape: Shape, kind: Kind, rates: Rates) -> None:
+    """One step of the optimiser down the gradient g of norm `size` (scales apart), shortened to `clip_gradient`."""
+    optimizer, lr, clip_gradient = kind[2], rates[0], rates[1]
+    theta, moments = theta_of(network, shape), moments_of(network, shape)
+    counts[N_LEARNED] += 1
+    counts[N_CLIPPED] += 1 if size > clip_gradient else 0
+    scale = clip_gradient / size if size > clip_gradient else 1.0
+    dl = parameters(g, shape)[7]
+    for i in range(dl.size):  # shortened with the others, 1 - z^2 would no longer be 0 on average at the true scale
+        dl[i] = min(max(float(dl[i]), -LARGEST_SCALE_GRADIENT), LARGEST_SCALE_GRADIENT) / scale
+    if optimizer == RMSPROP:
+        # the first gradients are averaged evenly: a mean square that starts at 0 would make the first steps too long
+        rmsprop(theta, moments[0], g, scale, lr, min(FORGETTING, 1.0 - 1.0 / counts[N_LEARNED]))
+    elif optimizer == ADAM:
+        adam(theta, moments[0], moments[1], g, scale, lr, counts[N_LEARNED])
+    else:
+        sgd(theta, g, scale, lr)
+    m = parameters(theta, shape)[3]
+    for k in range(m.size):
+        m[k] = min(max(m[k], -LARGEST_LOGIT), LARGEST_LOGIT)
+
+
+# ---------------------------------------------------------------------------------------------------------- the network
+
+
+@jit
+def make_room(network: Array, counts: Array, shape: Shape) -> int:
+    """The row of the next step. The oldest step of a full window goes over into the traces; a full tape slides back."""
+    D, H, C, _, K, _, _ = shape
+    tape, now = tape_of(network, shape), int(counts[SLOT])
+    if counts[N_STORED] == K:
+        T, E = traces_of(network, shape)
+        row = tape[now - K + 1]
+        S = H + C + D
+        edge_forward(T, E, row[H + C : S], row[S : S + C], row[S + C :])
+    if now + 3 > tape.shape[0]:  # the row after the next one must hold h
+        for k in range(K + 1):
+            copy(tape[k], tape[now - K + 1 + k])
+        now = K - 1
+    return now + 1
+
+
+@jit
+def step(network: Array, counts: Array, work: Array, x: Array, dt: float, shape: Shape, kind: Kind) -> bool:
+    """Move time: write x_t, s_t and h_t onto the tape.
 
     False, and a state of zeros, when the state has overflowed: a network whose weights explode starts again from rest.
     """
-    A, R, P, B, _, _, b, _, m = parameters(theta, shape)
-    xs, hs, ss, Ts, Es = history(state, shape)
-    _, _, _, _, _, _, _, _, _, decay = scratch(work, shape)
-    before = counts[SLOT]
-    now = (before + 1) % hs.shape[0]
-    present(xs[now], x)
+    D, H, C, _, K, _, _ = shape
+    W, b, B, m, _, _, _, _ = parameters(theta_of(network, shape), shape)
+    decay = scratch(work, shape)[6]
+    now = make_room(network, counts, shape)
+    tape = tape_of(network, shape)
+    row, h, S = tape[now], tape[now + 1, :H], H + C + D
+    s, x_now, e = row[H : H + C], row[H + C : S], row[S + C :]
+    present(x_now, x)
     decays(decay, m, dt)
-    context_forward(ss[now], ss[before], xs[now], B, decay)
-    context_traces(Ts[now], Es[now], Ts[before], Es[before], ss[before], xs[now], B, decay)
-    hidden_forward(hs[now], hs[before], ss[now], xs[now], A, R, P, b, activation)
-    counts[SLOT] = now
-    counts[N_STORED] = min(counts[N_STORED] + 1, shape[4])
-    if is_finite(hs[now]) and is_finite(ss[now]) and is_finite(Es[now]):
+    copy(row[S : S + C], decay[1])
+    context_forward(s, e, tape[now - 1, H : H + C], x_now, B, decay)
+    hidden_forward(h, row[:S], W, b, kind[0])
+    if is_finite(h) and is_finite(s) and is_finite(e):
+        counts[SLOT] = now
+        counts[N_STORED] = min(counts[N_STORED] + 1, K)
         return True
-    state[:] = 0
+    network[(1 + shape[6]) * n_parameters(shape) :] = 0
+    counts[SLOT] = 0
     counts[N_STORED] = 0
     counts[N_DIVERGED] += 1
     return False
@@ -383,130 +561,132 @@ def step(
 
 @jit
 def predict(
-    out: Array,
-    work: Array,
-    theta: Array,
-    state: Array,
-    counts: Array,
-    x: Array,
-    dt: float,
-    shape: Shape,
-    activation: int,
+    out: Array, work: Array, network: Array, counts: Array, x: Array, dt: float, shape: Shape, kind: Kind
 ) -> None:
-    """out = y_t, the prediction at x, and nothing but `work` is written to."""
-    A, R, P, B, U, V, b, c, m = parameters(theta, shape)
-    _, hs, ss, _, _ = history(state, shape)
-    _, _, x_now, h, _, s, _, y, _, decay = scratch(work, shape)
-    before = counts[SLOT]
-    present(x_now, x)
+    """out = y_t, the prediction at x. Nothing but `out` and `work` is written to."""
+    _, H, C, _, _, _, _ = shape
+    W, b, B, m, U, V, c, _ = parameters(theta_of(network, shape), shape)
+    _, _, _, u, h, _, decay, e, _ = scratch(work, shape)
+    tape, before = tape_of(network, shape), counts[SLOT]
+    copy(u[:H], tape[before + 1])
+    present(u[H + C :], x)
     decays(decay, m, dt)
-    context_forward(s, ss[before], x_now, B, decay)
-    hidden_forward(h, hs[before], s, x_now, A, R, P, b, activation)
-    readout_forward(y, h, s, U, V, c)
-    out[:] = y
+    context_forward(u[H : H + C], e, tape[before, H : H + C], u[H + C :], B, decay)
+    hidden_forward(h, u, W, b, kind[0])
+    readout_forward(out, h, u[H : H + C], U, V, c, kind[1])
+
+
+@jit
+def readout(out: Array, network: Array, counts: Array, shape: Shape, kind: Kind) -> None:
+    """out = y_t, the prediction at the present step."""
+    H, C, now, tape = shape[1], shape[2], counts[SLOT], tape_of(network, shape)
+    _, _, _, _, U, V, c, _ = parameters(theta_of(network, shape), shape)
+    readout_forward(out, tape[now + 1, :H], tape[now, H : H + C], U, V, c, kind[1])
 
 
 @jit
 def gradient(
-    g: Array,
+    y: Array,
     work: Array,
-    theta: Array,
-    state: Array,
+    network: Array,
     counts: Array,
     target: Array,
     shape: Shape,
-    activation: int,
+    kind: Kind,
     early_stop: float,
 ) -> float:
-    """g = dL_t/dtheta, and the loss L_t of the present step.
+    """y_t, g = dL_t/dtheta, in `work`, and the loss L_t of the present step.
 
     Hidden units: backward over the stored steps with today's weights, to the end of the window or of the error signal.
-    Context units: dB = sum ds_t T_t and dm = sum ds_t E_t over the same steps, each trace reaching back without limit.
+    Context units: the same steps, and what is left of the error at the edge of the window times the traces, which
+    reach back without limit.
     """
-    _, R, P, _, U, V, _, c, _ = parameters(theta, shape)
-    dA, dR, dP, dB, dU, dV, db, dc, dm = parameters(g, shape)
-    xs, hs, ss, Ts, Es = history(state, shape)
-    _, dz, _, _, dh, _, ds, y, dy, _ = scratch(work, shape)
-    now = slot = counts[SLOT]
-    g[:] = 0
-    readout_forward(y, hs[now], ss[now], U, V, c)
-    loss = squared_loss(dy, y, target)
-    readout_backward(dU, dV, dc, dh, ds, dy, hs[now], ss[now], U, V)
-    start = 0.0
-    n_steps = 0
-    for n_steps_back in range(counts[N_STORED]):
-        strength = activation_backward(dz[n_steps_back], dh, hs[slot], activation)
-        if n_steps_back == 0:
-            start = strength
-        elif strength <= early_stop * early_stop * start:
-            break
-        add_transposed_product(ds, P, dz[n_steps_back])
-        context_backward(dB, dm, ds, Ts[slot], Es[slot])
-        dh[:] = 0
-        ds[:] = 0
-        add_transposed_product(dh, R, dz[n_steps_back])
-        slot = (slot + hs.shape[0] - 1) % hs.shape[0]
-        n_steps += 1
-    hidden_backward(dA, dR, dP, db, dz, xs, hs, ss, now, n_steps)
+    D, H, C, _, _, _, _ = shape
+    activation, loss_kind = kind[0], kind[1]
+    W, _, _, _, U, V, c, l = parameters(theta_of(network, shape), shape)  # noqa: E741
+    g, dz, ds, _, _, du, decay, _, dy = scratch(work, shape)
+    dW, db, dB, dm, dU, dV, dc, dl = parameters(g, shape)
+    tape, (T, E), now = tape_of(network, shape), traces_of(network, shape), counts[SLOT]
+    h, s = tape[now + 1, :H], tape[now, H : H + C]
+    readout_forward(y, h, s, U, V, c, loss_kind)
+    if loss_kind == SQUARED:
+        loss = squared_loss(dy, y, target)
+    elif loss_kind == GAUSSIAN:
+        loss = gaussian_loss(dy, dl, y, l, target)
+    else:
+        loss = softmax_loss(dy, y, target)
+    for k in range(ds.shape[0]):
+        fill(ds[k], 0.0)
+    readout_backward(dU, dV, dc, du[:H], ds[ds.shape[0] - 1], dy, h, s, U, V)
+    n_stored = counts[N_STORED]
+    n_steps = hidden_backward(dz, ds, du, W, tape, now, n_stored, activation, early_stop)
+    first, dz = now - n_steps + 1, dz[dz.shape[0] - n_steps :]
+    window_product(dW, dz, tape[first : now + 1, : H + C + D])
+    fill(db, 0.0)
+    for t in range(n_steps):
+        add(db, dz[t])
+    context_backward(dB, dm, ds, decay[0], tape, T, E, now, n_stored, H)
     return loss
 
 
 @jit
-def norm(g: Array) -> float:
-    """|g|, summed in double precision."""
-    total = 0.0
-    for i in range(g.size):
-        total += float(g[i]) * float(g[i])
-    return math.sqrt(total)
-
-
-@jit
-def update(theta: Array, moments: Array, g: Array, scale: float, lr: float, forgetting: float) -> None:
-    """RMSprop: v = q v + (1 - q) g^2, theta -= lr g / sqrt(v), where g is scaled first."""
-    clip, rate, floor = g.dtype.type(scale), g.dtype.type(lr), g.dtype.type(GRADIENT_FLOOR)
-    q, p = g.dtype.type(forgetting), g.dtype.type(1.0 - forgetting)
-    for i in range(g.size):
-        gi = clip * g[i]
-        v = q * moments[i] + p * (gi * gi + floor)
-        moments[i] = v
-        theta[i] -= rate * gi / math.sqrt(v)
-
-
-@jit
 def learn(
-    theta: Array,
-    moments: Array,
-    state: Array,
-    counts: Array,
+    out: Array,
     work: Array,
+    network: Array,
+    counts: Array,
     x: Array,
     target: Array,
     dt: float,
     shape: Shape,
-    activation: int,
-    learn_decay: bool,
-    lr: float,
-    clip_gradient: float,
+    kind: Kind,
+    rates: Rates,
 ) -> tuple[float, float]:
-    """Take x in, compare the prediction with the target, update. Returns the loss and the norm of its gradient."""
-    if not step(state, counts, work, theta, x, dt, shape, activation):
+    """Take x in, compare the prediction with the target, update. Returns the loss and the norm of its gradient.
+
+    out = y_t, as predicted before the update; NaN where the network has diverged.
+    """
+    fill(out, np.nan)
+    if not step(network, counts, work, x, dt, shape, kind):
         return np.nan, np.nan
-    if all_missing(target):
+    if n_present(target) == 0:
+        readout(out, network, counts, shape, kind)
         return np.nan, 0.0
+    loss = gradient(out, work, network, counts, target, shape, kind, rates[2])
     g = scratch(work, shape)[0]
-    loss = gradient(g, work, theta, state, counts, target, shape, activation, EARLY_STOP)
-    m, dm = parameters(theta, shape)[8], parameters(g, shape)[8]
-    if not learn_decay:
-        dm[:] = 0
-    size = norm(g)
-    if not (np.isfinite(loss) and np.isfinite(size)):
+    if kind[3] == 0:
+        fill(parameters(g, shape)[3], 0.0)
+    size = norm(view(g, 0, (g.size - shape[5],)))
+    if np.isfinite(loss) and np.isfinite(size):
+        update(network, counts, g, size, shape, kind, rates)
+    else:
         counts[N_DIVERGED] += 1
-        return loss, size
-    counts[N_LEARNED] += 1
-    counts[N_CLIPPED] += 1 if size > clip_gradient else 0
-    scale = clip_gradient / size if size > clip_gradient else 1.0
-    # the first gradients are averaged evenly: a mean square that starts at 0 would make the first steps far too long
-    update(theta, moments, g, scale, lr, min(FORGETTING, 1.0 - 1.0 / counts[N_LEARNED]))
-    for k in range(m.size):
-        m[k] = min(max(m[k], -LARGEST_LOGIT), LARGEST_LOGIT)
     return loss, size
+
+
+@jit
+def learn_stream(
+    predictions: Array,
+    losses: Array,
+    norms: Array,
+    work: Array,
+    networks: Array,
+    counts: Array,
+    which: Array,
+    xs: Array,
+    targets: Array,
+    dts: Array,
+    shape: Shape,
+    kind: Kind,
+    rates: Rates,
+) -> None:
+    """Learn records in their order, record i by network which[i]; skipped where that is negative.
+
+    One network over a whole recording, or the many machines of a topic.
+    """
+    for i in range(which.size):
+        k = which[i]
+        if k >= 0:
+            losses[i], norms[i] = learn(
+                predictions[i], work, networks[k], counts[k], xs[i], targets[i], dts[i], shape, kind, rates
+            )

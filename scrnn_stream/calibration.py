@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scrnn_stream._kernels import jit
+from scrnn_stream._compile import jit
 
 Array = NDArray[np.float64]
 

@@ -1,69 +1,21 @@
-"""State <-> bytes <-> files: data only, versioned, checked, and written whole or not at all.
-
-Layout of the bytes: the magic `SCRNNCKP`, a version (2 bytes), the SHA-256 of the rest (32 bytes), and a MessagePack
-document. An array is an extension of it: data type, shape and raw numbers. Nothing in it is ever executed.
-"""
+"""The files that hold the state of a partition: written whole or not at all, two generations kept."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import re
-import struct
 import tempfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
-import numpy as np
-
+from scrnn_stream.encoding import EncodingError, decode, encode
 from scrnn_stream.records import Partition
 
 logger = logging.getLogger(__name__)
 
-MAGIC = b"SCRNNCKP"
-VERSION = 2  # raise it when the state of any part changes its shape
-HEADER = struct.Struct(">8sH32s")
-ARRAY = 1  # MessagePack extension code
-DTYPES = ("float32", "float64", "int64", "bool")
 N_KEPT = 2  # generations
-
-
-class CheckpointError(ValueError):
-    """Bytes that are no checkpoint, or not one that can be trusted."""
-
-
-def encode(state: dict[str, Any]) -> bytes:
-    """A tree of dicts, lists, numbers, text and arrays as bytes."""
-    payload = msgspec.msgpack.encode(state, enc_hook=_to_extension)
-    return HEADER.pack(MAGIC, VERSION, hashlib.sha256(payload).digest()) + payload
-
-
-def decode(data: bytes) -> dict[str, Any]:
-    """The tree that `encode` was given.
-
-    Raises
-    ------
-    CheckpointError
-        If the bytes are foreign, damaged, or of another version.
-    """
-    if len(data) < HEADER.size or not data.startswith(MAGIC):
-        raise CheckpointError("not a checkpoint of scrnn-stream")
-    _, version, digest = HEADER.unpack_from(data)
-    if version != VERSION:
-        raise CheckpointError(f"a checkpoint of version {version}; this program reads version {VERSION}")
-    payload = data[HEADER.size :]
-    if hashlib.sha256(payload).digest() != digest:
-        raise CheckpointError("a damaged checkpoint: its checksum does not match")
-    try:
-        state = msgspec.msgpack.decode(payload, ext_hook=_from_extension)
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise CheckpointError(f"a checkpoint that cannot be read: {error}") from None
-    if not isinstance(state, dict):
-        raise CheckpointError("a checkpoint without state")
-    return state
 
 
 class CheckpointStore:
@@ -93,7 +45,7 @@ class CheckpointStore:
                 continue
             try:
                 return offset, decode(path.read_bytes())
-            except (OSError, CheckpointError) as error:
+            except (OSError, EncodingError) as error:
                 logger.warning("checkpoint %s is passed over: %s", path.name, error)
         return None
 
@@ -130,24 +82,3 @@ def _stem(partition: Partition) -> str:
 def _offset(path: Path) -> int:
     match = re.search(r"@(\d+)\.ckpt$", path.name)
     return int(match[1]) if match else -1
-
-
-def _to_extension(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray) and value.dtype.name in DTYPES:
-        header = msgspec.msgpack.encode([value.dtype.name, list(value.shape)])
-        return msgspec.msgpack.Ext(
-            ARRAY, struct.pack(">H", len(header)) + header + np.ascontiguousarray(value).tobytes()
-        )
-    raise NotImplementedError(f"{type(value).__name__} is not plain data")
-
-
-def _from_extension(code: int, data: memoryview) -> Any:
-    if code != ARRAY:
-        raise ValueError(f"unknown extension {code}")
-    (n,) = struct.unpack_from(">H", data)
-    name, shape = msgspec.msgpack.decode(data[2 : 2 + n], type=tuple[str, list[int]])
-    if name not in DTYPES:
-        raise ValueError(f"unknown data type {name!r}")
-    return np.frombuffer(data[2 + n :], dtype=name).reshape(shape).copy()

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scrnn_stream._kernels import jit
+from scrnn_stream._compile import jit
 from scrnn_stream.channels import (
     BIAS,
     ERROR,

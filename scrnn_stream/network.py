@@ -1,23 +1,27 @@
-"""SCRNN: the network on arrays, one sample at a time."""
+"""SCRNN: the network on arrays, one sample or one recording at a time."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scrnn_stream import _kernels
+from scrnn_stream.encoding import EncodingError, decode, encode
 
 ACTIVATIONS = {"sigmoid": _kernels.SIGMOID, "tanh": _kernels.TANH, "relu": _kernels.RELU}
-LOSSES = ("squared",)
-OPTIMIZERS = ("rmsprop",)
+LOSSES = {"squared": _kernels.SQUARED, "gaussian": _kernels.GAUSSIAN, "softmax": _kernels.SOFTMAX}
+OPTIMIZERS = {"sgd": _kernels.SGD, "rmsprop": _kernels.RMSPROP, "adam": _kernels.ADAM}
 DTYPES = ("float32", "float64")
 # From a grid of 0.0003 to 0.01 and 0.1 to 10: the pair whose error over the last fifth of the stream was within 6 % of
 # the best on each of 8 sensors of a simulated machine (1,500 and 10,000 samples), NARMA-10, and a product of two inputs
 # recalled after 3 samples. Clipping hardly mattered; lr 0.01 was noisier, 0.001 slower.
 LR, CLIP_GRADIENT = 0.003, 1.0
+# The hidden error signal fades by about a half at each step back: after 5 to 12 of them it is a thousandth.
+EARLY_STOP = 1e-3
 SHORTEST_MEMORY, LONGEST_MEMORY = 0.1, 1e6
+LONGEST_TRUNCATION = 100_000
 
 Array = NDArray[Any]
 
@@ -29,7 +33,7 @@ class SCRNN:
 
         s_t = a s_(t-1) + (1 - a) B x_t                context units: averages of the input at many time scales
         h_t = f(P s_t + A x_t + R h_(t-1) + b)         hidden units
-        y_t = U h_t + V s_t + c                        prediction of the target
+        y_t = U h_t + V s_t + c                        prediction of the target; its softmax for symbols
 
     Context units learn by exact forward traces, however long their memory; hidden units by backpropagation through
     `truncation_length` steps. Context units are linear in the input: they remember, but do not choose what to remember.
@@ -44,18 +48,24 @@ class SCRNN:
         Number of hidden and context units. Without context units it is the simple recurrent network, without hidden
         units a linear predictor over many time scales.
     memory
-        Shortest and longest time constant tau of the context units at the start, in units of dt (samples, if dt is 1):
-        a = exp(-1 / tau), spread evenly in log tau.
+        Time constant tau of the context units at the start, in units of dt (samples, if dt is 1): a = exp(-1 / tau). A
+        number is one decay for all (the paper's 0.95 is 19.5); a pair is the shortest and the longest one, and the
+        units lie evenly in log tau between them.
     learn_decay
-        Whether the decays are learned too.
+        Whether the decays are learned too, each unit its own.
     truncation_length
         Number of steps the error of the hidden units travels back; fewer when it has faded before.
+    early_stop
+        The error of the hidden units has faded when the sum of its sizes is this share of what it was at the newest
+        step. 0 goes back `truncation_length` steps each time.
     activation
         `sigmoid` (the paper's), `tanh` or `relu`.
     loss
-        `squared`: the mean of (y - target)^2 / 2 over the targets that are present.
+        `squared`: the mean of (y - target)^2 / 2 over the targets that are present. `gaussian`: their negative log
+        likelihood, with a learned standard deviation for each output (`scale`). `softmax`: cross-entropy; y are the
+        probabilities of symbols, and the target is 1 for the one that came, else 0.
     optimizer
-        `rmsprop`.
+        `sgd`, `rmsprop` or `adam`.
     lr
         Length of a step of the optimiser. To remember over hundreds of samples, 0.01 learns better than the default.
     clip_gradient
@@ -86,9 +96,10 @@ class SCRNN:
         *,
         n_hidden: int = 32,
         n_context: int = 16,
-        memory: Sequence[float] = (2, 1000),
+        memory: float | Sequence[float] = (2, 1000),
         learn_decay: bool = True,
         truncation_length: int = 20,
+        early_stop: float = EARLY_STOP,
         activation: str = "sigmoid",
         loss: str = "squared",
         optimizer: str = "rmsprop",
@@ -103,7 +114,11 @@ class SCRNN:
         _check_at_least("n_context", n_context, 0)
         _check_at_least("n_hidden + n_context", n_hidden + n_context, 1)
         _check_at_least("truncation_length", truncation_length, 1)
+        if truncation_length > LONGEST_TRUNCATION:
+            raise ValueError(f"truncation_length must be at most {LONGEST_TRUNCATION}, got {truncation_length}")
         _check_memory(memory)
+        if not 0 <= early_stop < 1:
+            raise ValueError(f"early_stop must be at least 0 and below 1, got {early_stop}")
         _check_one_of("activation", activation, ACTIVATIONS)
         _check_one_of("loss", loss, LOSSES)
         _check_one_of("optimizer", optimizer, OPTIMIZERS)
@@ -119,6 +134,7 @@ class SCRNN:
         self.memory = memory
         self.learn_decay = learn_decay
         self.truncation_length = truncation_length
+        self.early_stop = early_stop
         self.activation = activation
         self.loss = loss
         self.optimizer = optimizer
@@ -129,30 +145,36 @@ class SCRNN:
         self.gradient_norm = 0.0
         self._drawn_seed = int(np.random.SeedSequence(seed).generate_state(1)[0])
         self._largest = float(np.finfo(dtype).max)
-        self._activation = ACTIVATIONS[activation]
-        self._shape: _kernels.Shape = (n_inputs, n_hidden, n_context, n_outputs, truncation_length)
-        self._theta = self._starting_weights()
-        self._moments = np.zeros_like(self._theta)
-        self._state = np.zeros(_kernels.n_state(self._shape), dtype)
+        self._allocate()
+        self._network[: self.n_parameters] = self._starting_weights()
+
+    def _allocate(self) -> None:
+        """All arrays, at rest, for the present sizes."""
+        self._shape = _shape_of(vars(self))
+        self._network = aligned_zeros(_kernels.n_network(self._shape), self.dtype)
+        self._work = aligned_zeros(_kernels.n_work(self._shape), self.dtype)
         self._counts = np.zeros(_kernels.N_COUNTS, np.int64)
-        self._work = np.zeros(_kernels.n_work(self._shape), dtype)
+
+    @property
+    def _kind(self) -> _kernels.Kind:
+        return (
+            ACTIVATIONS[self.activation],
+            LOSSES[self.loss],
+            OPTIMIZERS[self.optimizer],
+            int(self.learn_decay),
+        )
+
+    @property
+    def _rates(self) -> _kernels.Rates:
+        return float(self.lr), float(self.clip_gradient), float(self.early_stop)
 
     # -- time ---------------------------------------------------------------------------------------------------------
 
     def predict(self, x: ArrayLike, dt: float = 1.0) -> Array:
         """What the network expects at input x, dt after the last one. Changes nothing."""
         y = np.empty(self.n_outputs, self.dtype)
-        _kernels.predict(
-            y,
-            self._work,
-            self._theta,
-            self._state,
-            self._counts,
-            self._checked("x", x, self.n_inputs),
-            _checked_dt(dt),
-            self._shape,
-            self._activation,
-        )
+        x = self._checked("x", x, self.n_inputs)
+        _kernels.predict(y, self._work, self._network, self._counts, x, _checked_dt(dt), self._shape, self._kind)
         return y
 
     def learn(self, x: ArrayLike, target: ArrayLike, dt: float = 1.0) -> float:
@@ -162,46 +184,80 @@ class SCRNN:
         gradient that overflows changes no weight and is counted in `n_diverged`.
         """
         loss, self.gradient_norm = _kernels.learn(
-            self._theta,
-            self._moments,
-            self._state,
-            self._counts,
+            np.empty(self.n_outputs, self.dtype),
             self._work,
+            self._network,
+            self._counts,
             self._checked("x", x, self.n_inputs),
             self._checked("target", target, self.n_outputs),
             _checked_dt(dt),
             self._shape,
-            self._activation,
-            bool(self.learn_decay),
-            float(self.lr),
-            float(self.clip_gradient),
+            self._kind,
+            self._rates,
         )
         return loss
+
+    def replay(self, xs: ArrayLike, targets: ArrayLike, dts: ArrayLike | None = None) -> tuple[Array, Array]:
+        """`learn` for each row of a recording, in one call: xs (n, n_inputs), targets (n, n_outputs), dts (n,).
+
+        Returns the predictions (n, n_outputs), each made before its update, and the losses (n,). NaN stands for the
+        prediction of a sample at which the network diverged.
+        """
+        xs = checked_rows("xs", xs, self.n_inputs, self.dtype)
+        targets = checked_rows("targets", targets, self.n_outputs, self.dtype, len(xs))
+        predictions, losses, norms = np.empty(targets.shape, self.dtype), np.empty(len(xs)), np.empty(len(xs))
+        _kernels.learn_stream(
+            predictions,
+            losses,
+            norms,
+            self._work,
+            self._network[None],
+            self._counts[None],
+            np.zeros(len(xs), np.int64),
+            xs,
+            targets,
+            checked_dts(dts, len(xs)),
+            self._shape,
+            self._kind,
+            self._rates,
+        )
+        self.gradient_norm = float(norms[-1]) if len(norms) else self.gradient_norm
+        return predictions, losses
 
     def advance(self, x: ArrayLike, dt: float = 1.0) -> None:
         """Take x in, dt after the last input, without learning."""
         x = self._checked("x", x, self.n_inputs)
-        _kernels.step(
-            self._state, self._counts, self._work, self._theta, x, _checked_dt(dt), self._shape, self._activation
-        )
+        _kernels.step(self._network, self._counts, self._work, x, _checked_dt(dt), self._shape, self._kind)
 
     # -- what it is now -----------------------------------------------------------------------------------------------
 
     @property
+    def n_parameters(self) -> int:
+        """Number of learned weights, decays and scales."""
+        return int(_kernels.n_parameters(self._shape))
+
+    @property
     def context(self) -> Array:
         """The context units s_t, a copy."""
-        return np.array(_kernels.history(self._state, self._shape)[2][self._counts[_kernels.SLOT]])
+        tape, H = _kernels.tape_of(self._network, self._shape), self.n_hidden
+        return np.array(tape[self._counts[_kernels.SLOT], H : H + self.n_context])
 
     @property
     def hidden(self) -> Array:
         """The hidden units h_t, a copy."""
-        return np.array(_kernels.history(self._state, self._shape)[1][self._counts[_kernels.SLOT]])
+        tape = _kernels.tape_of(self._network, self._shape)
+        return np.array(tape[self._counts[_kernels.SLOT] + 1, : self.n_hidden])
 
     @property
     def time_constants(self) -> Array:
         """The memory tau of each context unit, a = exp(-1 / tau), in units of dt."""
-        m = _kernels.parameters(self._theta, self._shape)[8].astype(np.float64)
+        m = self._parameters()[3].astype(np.float64)
         return np.asarray(1.0 / np.log1p(np.exp(-m)))
+
+    @property
+    def scale(self) -> Array:
+        """The learned standard deviation of each output (Y,); without any where the loss is not `gaussian`."""
+        return np.asarray(np.exp(self._parameters()[7].astype(np.float64)))
 
     @property
     def n_learned(self) -> int:
@@ -218,6 +274,9 @@ class SCRNN:
         """Number of samples at which the loss, the gradient or the state overflowed; no weight was changed by them."""
         return int(self._counts[_kernels.N_DIVERGED])
 
+    def _parameters(self) -> tuple[Array, ...]:
+        return _kernels.parameters(_kernels.theta_of(self._network, self._shape), self._shape)
+
     # -- growing ------------------------------------------------------------------------------------------------------
 
     def grow(self, n_inputs: int, n_outputs: int) -> None:
@@ -227,28 +286,48 @@ class SCRNN:
         """
         _check_at_least("n_inputs", n_inputs, self.n_inputs)
         _check_at_least("n_outputs", n_outputs, self.n_outputs)
-        old, new = self._shape, (n_inputs, self.n_hidden, self.n_context, n_outputs, self.truncation_length)
-        if new == old:
+        if (n_inputs, n_outputs) == (self.n_inputs, self.n_outputs):
             return
-        theta, moments, state = self._theta, self._moments, self._state
-        self.n_inputs, self.n_outputs, self._shape = n_inputs, n_outputs, new
-        self._theta = self._starting_weights()
-        # a new weight inherits the typical gradient: as a stranger its first steps would be ten times too long
-        self._moments = np.full_like(self._theta, moments.mean())
-        self._state = np.zeros(_kernels.n_state(new), self.dtype)
-        self._work = np.zeros(_kernels.n_work(new), self.dtype)
-        _copy_blocks(_kernels.parameters(self._theta, new), _kernels.parameters(theta, old))
-        _copy_blocks(_kernels.parameters(self._moments, new), _kernels.parameters(moments, old))
-        _copy_blocks(_kernels.history(self._state, new), _kernels.history(state, old))
+        old, old_shape, counts = self._network, self._shape, self._counts
+        self.n_inputs, self.n_outputs = n_inputs, n_outputs
+        self._allocate()
+        self._counts[:] = counts
+        new, shape = self._network, self._shape
+        theta = _kernels.theta_of(new, shape)
+        theta[:] = self._starting_weights()
+        _copy_blocks(self._blocks(theta, shape), self._blocks(_kernels.theta_of(old, old_shape), old_shape))
+        moments = zip(_kernels.moments_of(new, shape), _kernels.moments_of(old, old_shape), strict=True)
+        for i, (moment, old_moment) in enumerate(moments):
+            if i == shape[6] - 1:
+                # a new weight inherits the typical gradient: as a stranger its first steps would be ten times too long
+                moment[:] = old_moment.mean()
+            _copy_blocks(self._blocks(moment, shape), self._blocks(old_moment, old_shape))
+        _copy_blocks(self._tape_blocks(new, shape), self._tape_blocks(old, old_shape))
+        _copy_blocks(_kernels.traces_of(new, shape), _kernels.traces_of(old, old_shape))
+
+    @staticmethod
+    def _blocks(theta: Array, shape: _kernels.Shape) -> list[Array]:
+        """R, P, A, b, B', m, U, V, c, l: views of a vector like theta."""
+        _, H, C, _, _, _, _ = shape
+        W, *others = _kernels.parameters(theta, shape)
+        return [W[:, :H], W[:, H : H + C], W[:, H + C :], *others]
+
+    @staticmethod
+    def _tape_blocks(network: Array, shape: _kernels.Shape) -> list[Array]:
+        """h, s, x, and what the context units keep of a step: views of the tape."""
+        D, H, C, _, _, _, _ = shape
+        tape = _kernels.tape_of(network, shape)
+        return [tape[:, : H + C], tape[:, H + C : H + C + D], tape[:, H + C + D :]]
 
     def _starting_weights(self) -> Array:
         """Small weights inside; none in the readout: the first prediction is 0, the mean. Decays even in log tau."""
         rng = np.random.default_rng((self._drawn_seed, self.n_inputs, self.n_outputs))
-        theta = np.zeros(_kernels.n_parameters(self._shape), self.dtype)
-        A, R, P, B, _, _, _, _, m = _kernels.parameters(theta, self._shape)
-        for weights in (A, R, P, B):
+        theta = np.zeros(self.n_parameters, self.dtype)
+        R, P, A, _, B, m, _, _, _, _ = self._blocks(theta, self._shape)
+        for weights in (A, R, P, B.T):
             weights[:] = rng.standard_normal(weights.shape) / math.sqrt(max(weights.shape[1], 1))
-        tau = np.geomspace(self.memory[0], self.memory[1], self.n_context)
+        shortest, longest = _memory_range(self.memory)
+        tau = np.geomspace(shortest, longest, self.n_context)
         m[:] = -np.log(np.expm1(1.0 / tau))
         return theta
 
@@ -256,41 +335,69 @@ class SCRNN:
 
     def to_state(self) -> dict[str, Any]:
         """All there is, as plain data: strings, numbers, tuples and arrays. The arrays are copies."""
-        return {
-            "n_inputs": self.n_inputs,
-            "n_outputs": self.n_outputs,
-            "n_hidden": self.n_hidden,
-            "n_context": self.n_context,
-            "memory": tuple(self.memory),
-            "learn_decay": self.learn_decay,
-            "truncation_length": self.truncation_length,
-            "activation": self.activation,
-            "loss": self.loss,
-            "optimizer": self.optimizer,
-            "lr": self.lr,
-            "clip_gradient": self.clip_gradient,
-            "dtype": self.dtype,
-            "seed": self.seed,
+        now = int(self._counts[_kernels.SLOT])
+        first = max(0, now - self.truncation_length + 1)  # the window alone
+        theta, shape = _kernels.theta_of(self._network, self._shape), self._shape
+        T, E = _kernels.traces_of(self._network, shape)
+        tape = _kernels.tape_of(self._network, shape)[first : now + 2].copy()
+        tape[-1, self.n_hidden :] = 0  # of the next step only h is known
+        counts = self._counts.copy()
+        counts[_kernels.SLOT] = now - first
+        memory = self.memory if isinstance(self.memory, (int, float)) else tuple(self.memory)
+        arguments = {name: getattr(self, name) for name in _ARGUMENTS}
+        return arguments | {
+            "memory": memory,
             "drawn_seed": self._drawn_seed,
             "gradient_norm": self.gradient_norm,
-            "theta": self._theta.copy(),
-            "moments": self._moments.copy(),
-            "state": self._state.copy(),
-            "counts": self._counts.copy(),
+            "theta": theta.copy(),
+            "moments": _kernels.moments_of(self._network, shape).copy(),
+            "tape": tape,
+            "T": T.copy(),
+            "E": E.copy(),
+            "counts": counts,
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> "SCRNN":
+    def from_state(cls, state: Mapping[str, Any]) -> "SCRNN":
         """The network that `to_state` described. What it does next is identical to the last bit."""
-        made = {"drawn_seed", "gradient_norm", "theta", "moments", "state", "counts"}
-        network = cls(**{name: value for name, value in state.items() if name not in made})
+        n_parameters, n_saved = _kernels.n_parameters(_shape_of(state)), len(state["theta"])
+        if n_parameters != n_saved:  # before memory is asked for: a damaged size may be gigantic
+            raise ValueError(f"theta must have shape ({n_parameters},), got ({n_saved},)")
+        network = cls(**{name: state[name] for name in _ARGUMENTS})
         network._drawn_seed = state["drawn_seed"]
         network.gradient_norm = state["gradient_norm"]
-        network._theta = _restored(state, "theta", network._theta)
-        network._moments = _restored(state, "moments", network._moments)
-        network._state = _restored(state, "state", network._state)
-        network._counts = _restored(state, "counts", network._counts)
+        row, shape = network._network, network._shape
+        _restore(_kernels.theta_of(row, shape), state, "theta")
+        _restore(_kernels.moments_of(row, shape), state, "moments")
+        T, E = _kernels.traces_of(row, shape)
+        _restore(T, state, "T")
+        _restore(E, state, "E")
+        _restore(network._counts, state, "counts")
+        now, n_stored = (int(network._counts[place]) for place in (_kernels.SLOT, _kernels.N_STORED))
+        if not (0 <= n_stored <= now + 1 <= network.truncation_length + 1 and network._counts.min() >= 0):
+            raise ValueError(f"counts must fit the window, got {network._counts.tolist()}")
+        _restore(_kernels.tape_of(row, shape)[: now + 2], state, "tape")
         return network
+
+    def to_bytes(self) -> bytes:
+        """The whole network, to be kept: versioned, with a checksum, numbers and text alone."""
+        return encode({"SCRNN": self.to_state()})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "SCRNN":
+        """The network that `to_bytes` wrote. What it does next is identical to the last bit.
+
+        Raises
+        ------
+        EncodingError
+            A ValueError: if the bytes are foreign, damaged, of another version, or hold something else.
+        """
+        try:
+            return cls.from_state(decode(data)["SCRNN"])
+        except EncodingError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:
+            raise EncodingError(f"the bytes hold no SCRNN: {error!r}") from None
 
     # -- checks -------------------------------------------------------------------------------------------------------
 
@@ -304,16 +411,76 @@ class SCRNN:
         return array
 
 
+_ARGUMENTS = (
+    "n_inputs",
+    "n_outputs",
+    "n_hidden",
+    "n_context",
+    "memory",
+    "learn_decay",
+    "truncation_length",
+    "early_stop",
+    "activation",
+    "loss",
+    "optimizer",
+    "lr",
+    "clip_gradient",
+    "dtype",
+    "seed",
+)
+
+
+def _shape_of(arguments: Mapping[str, Any]) -> _kernels.Shape:
+    """The sizes that the kernels want."""
+    sizes = tuple(arguments[name] for name in ("n_inputs", "n_hidden", "n_context", "n_outputs", "truncation_length"))
+    n_scales = arguments["n_outputs"] if arguments["loss"] == "gaussian" else 0
+    return (*sizes, n_scales, OPTIMIZERS[arguments["optimizer"]])
+
+
+def aligned_zeros(n: int | tuple[int, int], dtype: str) -> Array:
+    """Zeros that begin at a multiple of 64 bytes, a cache line."""
+    size = int(np.prod(n)) * np.dtype(dtype).itemsize
+    raw = np.zeros(size + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size].view(dtype).reshape(n)
+
+
+def checked_rows(name: str, rows: ArrayLike, width: int, dtype: str, n: int | None = None) -> Array:
+    """Rows as a float64 matrix (n, width) of numbers that fit `dtype`, or NaN."""
+    array = np.array(rows, np.float64, order="C")
+    if array.ndim != 2 or array.shape[1] != width or (n is not None and len(array) != n):
+        raise ValueError(f"{name} must have shape ({'n' if n is None else n}, {width}), got {array.shape}")
+    i = _kernels.position_out_of_range(array.reshape(-1), float(np.finfo(dtype).max))
+    if i >= 0:
+        row, column = divmod(i, width)
+        value = array[row, column]
+        raise ValueError(f"{name} must be finite or NaN in {dtype}, got {value} at row {row}, column {column}")
+    return array
+
+
+def checked_dts(dts: ArrayLike | None, n: int) -> Array:
+    """Time steps as a float64 vector (n,); ones where None are given."""
+    if dts is None:
+        return np.ones(n)
+    array = np.array(dts, np.float64, order="C")
+    if array.shape != (n,):
+        raise ValueError(f"dts must have shape ({n},), got {array.shape}")
+    bad = np.flatnonzero(~((array >= 0) & (array < np.inf)))
+    if len(bad):
+        raise ValueError(f"dts must be finite and at least 0, got {array[bad[0]]} at position {bad[0]}")
+    return array
+
+
 def _copy_blocks(new: Sequence[Array], old: Sequence[Array]) -> None:
     for to, block in zip(new, old, strict=True):
         to[tuple(slice(n) for n in block.shape)] = block
 
 
-def _restored(state: dict[str, Any], name: str, like: Array) -> Array:
-    array = np.array(state[name], like.dtype)
-    if array.shape != like.shape:
-        raise ValueError(f"{name} must have shape {like.shape}, got {array.shape}")
-    return array
+def _restore(to: Array, state: Mapping[str, Any], name: str) -> None:
+    array = np.asarray(state[name])
+    if array.shape != to.shape or array.dtype != to.dtype:
+        raise ValueError(f"{name} must be {to.dtype} of shape {to.shape}, got {array.dtype} of {array.shape}")
+    to[:] = array
 
 
 def _checked_dt(dt: float) -> float:
@@ -332,12 +499,20 @@ def _check_positive(name: str, value: float) -> None:
         raise ValueError(f"{name} must be positive and finite, got {value}")
 
 
-def _check_one_of(name: str, value: str, choices: Sequence[str] | dict[str, int]) -> None:
+def _check_one_of(name: str, value: str, choices: Sequence[str] | Mapping[str, int]) -> None:
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
 
 
-def _check_memory(memory: Sequence[float]) -> None:
-    if len(memory) != 2 or not SHORTEST_MEMORY <= memory[0] <= memory[1] <= LONGEST_MEMORY:
+def _memory_range(memory: float | Sequence[float]) -> tuple[float, float]:
+    if isinstance(memory, (int, float)):
+        return float(memory), float(memory)
+    shortest, longest = memory
+    return shortest, longest
+
+
+def _check_memory(memory: float | Sequence[float]) -> None:
+    pair = (memory, memory) if isinstance(memory, (int, float)) else tuple(memory)
+    if len(pair) != 2 or not SHORTEST_MEMORY <= pair[0] <= pair[1] <= LONGEST_MEMORY:
         rule = f"{SHORTEST_MEMORY} <= short <= long <= {LONGEST_MEMORY:.0f}"
-        raise ValueError(f"memory must be (short, long) with {rule}, got {memory!r}")
+        raise ValueError(f"memory must be one time constant or (short, long) with {rule}, got {memory!r}")

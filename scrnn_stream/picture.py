@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scrnn_stream._kernels import jit
+from scrnn_stream._compile import jit
 from scrnn_stream.channels import LEVEL, N_DISTANCES, RANGE, SENSOR
 
 Array = NDArray[np.float64]

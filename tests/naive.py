@@ -2,18 +2,22 @@
 
 s_t = a s_(t-1) + (1 - a) B x_t         a = sigmoid(m); after a gap dt, a^dt takes the place of a
 h_t = f(P s_t + A x_t + R h_(t-1) + b)
-y_t = U h_t + V s_t + c                 loss: mean of (y - target)^2 / 2 over the targets present
+y_t = U h_t + V s_t + c                 softmax of that for symbols
 """
 
 import numpy as np
 
-NAMES = ("A", "R", "P", "B", "U", "V", "b", "c", "m")
+NAMES = ("A", "R", "P", "B", "U", "V", "b", "c", "m", "l")
 FUNCTIONS = {"sigmoid": lambda z: 1 / (1 + np.exp(-z)), "tanh": np.tanh, "relu": lambda z: np.maximum(z, 0)}
 DERIVATIVES = {"sigmoid": lambda h: h * (1 - h), "tanh": lambda h: 1 - h**2, "relu": lambda h: (h > 0) * 1.0}
 
 
+def softmax(y):
+    return np.exp(y) / np.exp(y).sum()
+
+
 def run(w, xs, dts, activation):
-    """Every output of a network at rest that is shown xs."""
+    """Every output, before any softmax, of a network at rest that is shown xs."""
     s, h, ys = np.zeros(len(w["m"])), np.zeros(len(w["b"])), []
     for x, dt in zip(np.nan_to_num(xs), dts, strict=True):
         keep = (1 / (1 + np.exp(-w["m"]))) ** dt
@@ -23,11 +27,26 @@ def run(w, xs, dts, activation):
     return np.array(ys)
 
 
-def loss(y, target):
+def loss(y, target, kind="squared", l=0.0):  # noqa: E741  the log of the scale
+    """squared: mean of (y - target)^2 / 2; gaussian: of its negative log likelihood; both over the targets present."""
+    if kind == "softmax":
+        return -np.nansum(target * np.log(softmax(y)))
+    if kind == "gaussian":
+        return np.nanmean(((y - target) / np.exp(l)) ** 2 / 2 + l)
     return np.nanmean((y - target) ** 2) / 2
 
 
-def finite_differences(w, xs, dts, target, activation, step=1e-6):
+def loss_gradient(y, target, kind, l):  # noqa: E741
+    """dL/dy (before any softmax) and dL/dl."""
+    if kind == "softmax":
+        return np.nansum(target) * softmax(y) - np.nan_to_num(target), np.zeros(0)
+    n = (~np.isnan(target)).sum()
+    z = np.nan_to_num(y - target) / (np.exp(l) if kind == "gaussian" else 1)
+    dl = np.where(np.isnan(target), 0, 1 - z**2) / n
+    return (z / np.exp(l) / n, dl) if kind == "gaussian" else (z / n, np.zeros(0))
+
+
+def finite_differences(w, xs, dts, target, activation, kind="squared", step=1e-5):
     """d(last loss)/dw, by moving each weight a little to both sides: the truth, without any window."""
     gradient = {}
     for name in NAMES:
@@ -37,20 +56,55 @@ def finite_differences(w, xs, dts, target, activation, step=1e-6):
             for sign in (1, -1):
                 moved = {**w, name: w[name].copy()}
                 moved[name][place] += sign * step
-                losses.append(loss(run(moved, xs, dts, activation)[-1], target))
+                losses.append(loss(run(moved, xs, dts, activation)[-1], target, kind, moved["l"]))
             gradient[name][place] = (losses[0] - losses[1]) / (2 * step)
     return gradient
 
 
-class Network:
-    """The learning network: lists of what was, outer products, and the optimiser as its formula."""
+def backpropagation(w, xs, target, activation):
+    """dB and dm of the last squared loss by backpropagation through the whole stream, dt = 1, nothing truncated."""
+    a = 1 / (1 + np.exp(-w["m"]))
+    ss, hs, xs = [np.zeros(len(a))], [np.zeros(len(w["b"]))], np.nan_to_num(xs)
+    for x in xs:
+        ss.append(a * ss[-1] + (1 - a) * (w["B"] @ x))
+        hs.append(FUNCTIONS[activation](w["P"] @ ss[-1] + w["A"] @ x + w["R"] @ hs[-1] + w["b"]))
+    dy, _ = loss_gradient(w["U"] @ hs[-1] + w["V"] @ ss[-1] + w["c"], target, "squared", None)
+    dh, ds, dB, dm = w["U"].T @ dy, w["V"].T @ dy, np.zeros_like(w["B"]), np.zeros_like(a)
+    for t in range(len(xs), 0, -1):
+        dz = dh * DERIVATIVES[activation](hs[t])
+        ds = ds + w["P"].T @ dz
+        dB += np.outer(ds * (1 - a), xs[t - 1])
+        dm += ds * a * (1 - a) * (ss[t - 1] - w["B"] @ xs[t - 1])
+        dh, ds = w["R"].T @ dz, a * ds
+    return dB, dm
 
-    def __init__(self, w, activation, truncation_length, lr, clip_gradient, early_stop=1e-3):
-        self.w, self.activation, self.truncation_length = w, activation, truncation_length
+
+class Network:
+    """The learning network: lists of what was, outer products, and the optimisers as their formulas.
+
+    The gradient of the context units is written with forward traces alone: the sum of ds_t (ds_t/dB) over the window,
+    where the trace ds_t/dB of each step reaches back to the beginning.
+    """
+
+    def __init__(
+        self,
+        w,
+        activation,
+        truncation_length,
+        lr,
+        clip_gradient,
+        early_stop=1e-3,
+        loss="squared",
+        optimizer="rmsprop",
+        learn_decay=True,
+    ):
+        self.w, self.activation, self.truncation_length, self.loss = w, activation, truncation_length, loss
         self.lr, self.clip_gradient, self.early_stop = lr, clip_gradient, early_stop
+        self.optimizer, self.learn_decay = optimizer, learn_decay
         n_context, n_inputs = w["B"].shape
         self.x, self.s, self.h = [np.zeros(n_inputs)], [np.zeros(n_context)], [np.zeros(len(w["b"]))]
         self.ds_dB, self.ds_dm = [np.zeros((n_context, n_inputs))], [np.zeros(n_context)]
+        self.means = {name: np.zeros_like(w[name]) for name in NAMES}
         self.mean_squares = {name: np.zeros_like(w[name]) for name in NAMES}
         self.n_learned = 0
 
@@ -71,16 +125,15 @@ class Network:
 
     def gradient(self, y, target):
         w = self.w
-        present = ~np.isnan(target)
-        dy = np.where(present, y - target, 0) / present.sum()
+        dy, dl = loss_gradient(y, target, self.loss, w["l"])
         g = {name: np.zeros_like(w[name]) for name in NAMES}
-        g["U"], g["V"], g["c"] = np.outer(dy, self.h[-1]), np.outer(dy, self.s[-1]), dy
+        g["U"], g["V"], g["c"], g["l"] = np.outer(dy, self.h[-1]), np.outer(dy, self.s[-1]), dy, dl
         dh, ds = w["U"].T @ dy, w["V"].T @ dy
         for back in range(1, min(self.truncation_length, len(self.x) - 1) + 1):
             dz = dh * DERIVATIVES[self.activation](self.h[-back])
             if back == 1:
-                start = np.linalg.norm(dz)
-            elif np.linalg.norm(dz) <= self.early_stop * start:
+                start = np.abs(dz).sum()
+            elif np.abs(dz).sum() <= self.early_stop * start:
                 break
             g["A"] += np.outer(dz, self.x[-back])
             g["R"] += np.outer(dz, self.h[-back - 1])
@@ -94,17 +147,29 @@ class Network:
 
     def learn(self, x, target, dt):
         y = self.step(x, dt)
-        if np.isnan(target).all():
-            return y
-        g = self.gradient(y, target)
-        norm = np.sqrt(sum((g[name] ** 2).sum() for name in NAMES))
-        self.n_learned += 1
-        q = min(0.99, 1 - 1 / self.n_learned)
-        for name in NAMES:
-            clipped = g[name] * min(1, self.clip_gradient / norm)
-            self.mean_squares[name] = q * self.mean_squares[name] + (1 - q) * (clipped**2 + 1e-16)
-            self.w[name] = self.w[name] - self.lr * clipped / np.sqrt(self.mean_squares[name])
+        if not np.isnan(target).all():
+            self.update(self.gradient(y, target))
         return y
+
+    def update(self, g):
+        if not self.learn_decay:
+            g["m"] *= 0
+        norm = np.sqrt(sum((g[name] ** 2).sum() for name in NAMES if name != "l"))
+        self.n_learned += 1
+        n, q = self.n_learned, min(0.99, 1 - 1 / self.n_learned)
+        for name in NAMES:
+            clipped = g[name] * (self.clip_gradient / norm if norm > self.clip_gradient else 1)
+            clipped = np.clip(g["l"], -10, 10) if name == "l" else clipped
+            if self.optimizer == "sgd":
+                step = clipped
+            elif self.optimizer == "rmsprop":
+                self.mean_squares[name] = q * self.mean_squares[name] + (1 - q) * (clipped**2 + 1e-16)
+                step = clipped / np.sqrt(self.mean_squares[name])
+            else:
+                self.means[name] = 0.9 * self.means[name] + 0.1 * clipped
+                self.mean_squares[name] = 0.999 * self.mean_squares[name] + 0.001 * (clipped**2 + 1e-16)
+                step = self.means[name] / (1 - 0.9**n) / np.sqrt(self.mean_squares[name] / (1 - 0.999**n))
+            self.w[name] = self.w[name] - self.lr * step
 
 
 def running_scale(samples, memory=5000):

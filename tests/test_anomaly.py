@@ -15,7 +15,7 @@ import pytest
 from scrnn_stream import SCRNNDetector
 from scrnn_stream.anomaly import N_QUEUED
 from scrnn_stream.calibration import to_score
-from scrnn_stream.checkpoint import decode, encode
+from scrnn_stream.encoding import decode, encode
 from scrnn_stream.picture import MOST_DENSE
 
 NAMES = ("flow", "pressure", "current", "vibration")

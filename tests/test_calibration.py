@@ -23,7 +23,7 @@ from scrnn_stream.calibration import (
     to_probability,
     to_score,
 )
-from scrnn_stream.checkpoint import decode, encode
+from scrnn_stream.encoding import decode, encode
 from tests.naive import fit_tail as naive_fit
 from tests.naive import tail_probability as naive_probability
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from scrnn_stream.checkpoint import decode, encode
 from scrnn_stream.continuity import N_HABIT, TIMES_LONGEST, Continuity, SensorContinuity
+from scrnn_stream.encoding import decode, encode
 from scrnn_stream.records import Moment, Partition, Position
 
 SHORTEST = SensorContinuity.SHORTEST

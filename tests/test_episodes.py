@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scrnn_stream.checkpoint import decode, encode
+from scrnn_stream.encoding import decode, encode
 from scrnn_stream.episodes import DAY_S, OFF_DELAY, OFF_P, ON_DELAY, SEVERE_P, AlertPolicy
 
 SEVERE = SEVERE_P / 10

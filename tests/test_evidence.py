@@ -7,7 +7,7 @@ import pytest
 
 from scrnn_stream import channels as ch
 from scrnn_stream.channels import N_CHANNELS, N_DISTANCES
-from scrnn_stream.checkpoint import decode, encode
+from scrnn_stream.encoding import decode, encode
 from scrnn_stream.evidence import Evidence, Measurement, averaged
 from scrnn_stream.picture import MOST_DENSE, Picture
 from tests.naive import Averages

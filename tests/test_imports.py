@@ -6,8 +6,12 @@ from pathlib import Path
 import scrnn_stream
 
 CORE = (
-    "_kernels channels records features",
-    "network picture calibration alert episodes continuity simulate",
+    "_compile encoding channels records features",
+    "_algebra picture calibration alert episodes continuity simulate",
+    "_simd",
+    "_kernels",
+    "network",
+    "fleet",
     "evidence wording",
     "anomaly forecasting regression classification checkpoint protocols chart",
     "monitor report",

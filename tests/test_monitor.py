@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from scrnn_stream.alert import Alert
-from scrnn_stream.checkpoint import decode, encode
+from scrnn_stream.encoding import decode, encode
 from scrnn_stream.episodes import ON_DELAY, SEVERE_P
 from scrnn_stream.monitor import N_DRAWN, N_TRAIL, Monitor, Settings, Verdict
 from scrnn_stream.records import Partition, Position, Record

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from scrnn_stream.alert import Alert
-from scrnn_stream.checkpoint import decode, encode
+from scrnn_stream.encoding import decode, encode
 from scrnn_stream.pipeline import MAX_FUTURE_S, MAX_LEAP_S, Outcome, Pipeline
 from scrnn_stream.records import Partition, Position, Record, Rejected
 from scrnn_stream.simulate import simulate_fleet
