@@ -15,8 +15,8 @@ online       perplexity of those nine tenths, each word predicted before it is l
 validation   perplexity of the last tenth of the text, with learning off
 memory       shortest and longest time constant of the context units at the end, in words
 
-A unigram and a bigram that count as they go have the same columns. All networks share CONFIGURATION below; where decays
-are spread, they begin from 2 to 100 words.
+A unigram and a bigram that count as they go have the same columns. All networks share CONFIGURATION below. Decays are
+the paper's 0.95, or begin spread over memories of 2 to 100 words, and stay fixed or are learned.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -79,11 +80,11 @@ def _rows() -> Iterator[Model]:
     yield Model("unigram", "unigram", counts=ngrams.Unigram)
     yield Model("bigram", "bigram", counts=ngrams.Bigram)
     for prefix, n_hidden, sizes_of_context in (("", None, (10, 40)), ("few-", FEW, (10, 20, 40))):
-        yield Model(f"{prefix}simple", "simple recurrent network", 0, n_hidden)
+        yield Model(f"{prefix}simple", "simple recurrent", 0, n_hidden)
         for n in sizes_of_context:
-            yield Model(f"{prefix}fixed-95-{n}", "SCRNN, decay 0.95", n, n_hidden)
-            yield Model(f"{prefix}fixed-{n}", "SCRNN, fixed decays", n, n_hidden, SPREAD)
-            yield Model(f"{prefix}learned-{n}", "SCRNN, learned decays", n, n_hidden, SPREAD, True)
+            yield Model(f"{prefix}fixed-95-{n}", "SCRNN 0.95", n, n_hidden)
+            yield Model(f"{prefix}fixed-{n}", "SCRNN fixed", n, n_hidden, SPREAD)
+            yield Model(f"{prefix}learned-{n}", "SCRNN learned", n, n_hidden, SPREAD, True)
 
 
 MODELS = {model.name: model for model in _rows()}
@@ -188,7 +189,8 @@ def main() -> None:
 
 
 def table(results: Iterable[Result], name: str, corpus: Corpus) -> Table:
-    made = Table(title=f"{name}: {len(corpus.words):,} words, {corpus.unknown:.0%} of them outside the vocabulary")
+    title = f"{name}: {len(corpus.words):,} words, {corpus.unknown:.0%} of them outside the vocabulary"
+    made = Table(title=title, box=SIMPLE)
     for column in ("model", "hidden", "context", "weights", "online", "validation", "memory"):
         made.add_column(column, justify="left" if column == "model" else "right")
     for result in results:

@@ -76,8 +76,8 @@ def level(n_samples: int, seed: int) -> tuple[Array, Array]:
 
 
 TASKS = (
-    Task("recall-100", "recall, lag 100", partial(recall, lag=100), (20, 150)),
-    Task("recall-300", "recall, lag 300", partial(recall, lag=300), (20, 150, 350)),
-    Task("adding-100", "adding, lag 100", partial(adding, lag=100), (20, 150)),
-    Task("level", "hidden level", level, (20,)),
+    Task("recall-100", "recall 100", partial(recall, lag=100), (20, 150)),
+    Task("recall-300", "recall 300", partial(recall, lag=300), (20, 150, 350)),
+    Task("adding-100", "adding 100", partial(adding, lag=100), (20, 150)),
+    Task("level", "level", level, (20,)),
 )
