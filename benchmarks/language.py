@@ -196,7 +196,7 @@ def table(results: Iterable[Result], name: str, corpus: Corpus) -> Table:
     for result in results:
         units = [str(n) if result.n_hidden else "" for n in (result.n_hidden, result.n_context, result.n_parameters)]
         ends = result.time_constants[:: max(1, len(result.time_constants) - 1)]
-        memory = " to ".join(f"{tau:.3g}" for tau in ends[:2])
+        memory = "-".join(f"{tau:.2g}" if tau < 10 else f"{tau:.0f}" for tau in ends[:2])
         row = MODELS[result.model].title, *units, f"{result.online:.1f}", f"{result.validation:.1f}", memory
         made.add_row(*row)
     return made

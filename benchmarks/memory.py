@@ -209,8 +209,10 @@ def main() -> None:
 
 def table(models: Iterable[Model], results: list[Result], n_samples: int) -> Table:
     made = Table(title=f"Mean squared error over the last tenth of {n_samples:,} samples", box=SIMPLE)
-    for title in ("model", "weights", *(task.title for task in TASKS)):
-        made.add_column(title, justify="left" if title == "model" else "right")
+    made.add_column("model")
+    made.add_column("weights", justify="right")
+    for task in TASKS:
+        made.add_column(task.title, justify="right", min_width=len("0.000-0.000"))
     for model in models:
         of_model = [result for result in results if result.model == model.name]
         made.add_row(model.title, _weights(of_model), *(cell(model, task, of_model) for task in TASKS))
