@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 from numba.core import types
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic, overload, register_jitable
 from numba.np.arrayobj import make_array, populate_array
 from numpy.typing import NDArray
 
@@ -20,11 +20,16 @@ def jit(function: F) -> F:
     return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=FLAGS)(function))
 
 
+def jit_or_python(function: F) -> F:
+    """Compile a function where a kernel calls it; from Python it is called as it stands, and its views own a share."""
+    return cast(F, register_jitable(function))
+
+
 def view(vector: NDArray[Any], start: int, shape: tuple[int, ...]) -> NDArray[Any]:
     """The numbers of a contiguous vector from `start` on, in `shape`.
 
     A compiled slice and reshape would check, call and count references: 20 ns each, and a step of a small network has
-    forty. This one costs nothing, but borrows: it must not outlive the vector, so no kernel returns it to Python.
+    forty. This one costs nothing, but borrows: it must not outlive the vector, so no kernel may return it to Python.
     """
     n = 1
     for size in shape:

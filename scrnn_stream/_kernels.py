@@ -12,8 +12,8 @@ beginning of the next row, and the gradient of W over the window is one product 
 so that the inner loops over it run over units.
 
 A network is a vector of numbers, `network` (weights, what the optimiser remembers of them, tape, traces), and a few
-`counts`; many networks of one shape are the rows of a matrix. Scratch space, `work`, is shared by all of them. Named
-views are cut out inside the kernels by the sizes
+`counts`; many networks of one shape are the rows of a matrix. Scratch space, `work`, is shared by all of them. Where
+the parts lie is told by :mod:`~scrnn_stream._layout`, by
 
     shape = (D inputs, H hidden units, C context units, Y outputs, K steps of truncation, Q learned scales, M moments)
 
@@ -31,18 +31,34 @@ from numpy.typing import NDArray
 
 from scrnn_stream._algebra import add, add_product, copy, fill, outer
 from scrnn_stream._compile import jit, view
+from scrnn_stream._layout import (
+    ADAM,
+    GAUSSIAN,
+    N_CLIPPED,
+    N_DIVERGED,
+    N_LEARNED,
+    N_STORED,
+    RELU,
+    RMSPROP,
+    SIGMOID,
+    SLOT,
+    SOFTMAX,
+    SQUARED,
+    TANH,
+    Kind,
+    Rates,
+    Shape,
+    moments_of,
+    n_parameters,
+    parameters,
+    scratch,
+    tape_of,
+    theta_of,
+    traces_of,
+)
 from scrnn_stream._simd import transposed_product, window_product
 
 Array = NDArray[Any]
-Shape = tuple[int, int, int, int, int, int, int]
-Kind = tuple[int, int, int, int]
-Rates = tuple[float, float, float]
-
-SIGMOID, TANH, RELU = 0, 1, 2  # activation
-SQUARED, GAUSSIAN, SOFTMAX = 0, 1, 2  # loss
-SGD, RMSPROP, ADAM = 0, 1, 2  # optimizer, and the number of its moments of each weight
-SLOT, N_STORED, N_LEARNED, N_CLIPPED, N_DIVERGED = 0, 1, 2, 3, 4  # places in counts
-N_COUNTS = 5
 
 FORGETTING = 0.99  # RMSprop: of the running mean square of each weight's gradient
 GRADIENT_FLOOR = 1e-16  # added to each squared gradient: a weight at rest takes no leap when its input returns
@@ -51,110 +67,6 @@ LARGEST_LOGIT = 15.0  # decays stay between memories of a tenth of a sample and 
 LARGEST_SCALE_GRADIENT = 10.0  # of the log of a scale, 1 - z^2 and averaged: one outlier tells little of a scale
 LARGEST_WEIGHT = 1e9  # a weight beyond it would overflow in the next products
 TINY = 1e-30  # smaller numbers that would only decay further count as 0: denormal ones are a hundred times slower
-
-
-# ---------------------------------------------------------------------------------------------------------------- views
-
-
-@jit
-def n_parameters(shape: Shape) -> int:
-    """Length of theta."""
-    D, H, C, Y, _, Q, _ = shape
-    return H * (H + C + D + 1) + C * (D + 1) + Y * (H + C + 1) + Q
-
-
-@jit
-def n_tape(shape: Shape) -> int:
-    """Length of the tape: room for the window to slide along, so that its steps stay side by side."""
-    D, H, C, _, K, _, _ = shape
-    return (2 * K + 2) * (H + 3 * C + D)
-
-
-@jit
-def n_network(shape: Shape) -> int:
-    """Length of a network."""
-    D, _, C, _, _, _, M = shape
-    return (1 + M) * n_parameters(shape) + n_tape(shape) + C * (D + 1)
-
-
-@jit
-def n_work(shape: Shape) -> int:
-    """Length of the scratch space."""
-    D, H, C, Y, K, _, _ = shape
-    return n_parameters(shape) + K * (H + C) + 3 * H + 6 * C + D + Y
-
-
-@jit
-def theta_of(network: Array, shape: Shape) -> Array:
-    """What is learned: the beginning of a network."""
-    return view(network, 0, (n_parameters(shape),))
-
-
-@jit
-def moments_of(network: Array, shape: Shape) -> Array:
-    """(M, length of theta): what the optimiser remembers of each weight."""
-    n = n_parameters(shape)
-    return view(network, n, (shape[6], n))
-
-
-@jit
-def tape_of(network: Array, shape: Shape) -> Array:
-    """(2K + 2, H + 3 C + D): the last steps. Row t holds h_(t-1), s_t, x_t, and gain_t and e_t of the context units."""
-    D, H, C, _, K, _, M = shape
-    return view(network, (1 + M) * n_parameters(shape), (2 * K + 2, H + 3 * C + D))
-
-
-@jit
-def traces_of(network: Array, shape: Shape) -> tuple[Array, Array]:
-    """T = ds/dB (D, C) and E = ds/dm (C) at the edge of the window, the step before its oldest one."""
-    D, C = shape[0], shape[2]
-    start = network.size - C * (D + 1)
-    return view(network, start, (D, C)), view(network, start + D * C, (C,))
-
-
-@jit
-def parameters(theta: Array, shape: Shape) -> tuple[Array, ...]:
-    """W (H, H + C + D), b (H), B' (D, C), m (C), U (Y, H), V (Y, C), c (Y), l (Q): views of a vector like theta."""
-    D, H, C, Y, _, Q, _ = shape
-    b = H * (H + C + D)
-    B = b + H
-    m = B + D * C
-    U = m + C
-    V = U + Y * H
-    c = V + Y * C
-    return (
-        view(theta, 0, (H, H + C + D)),
-        view(theta, b, (H,)),
-        view(theta, B, (D, C)),
-        view(theta, m, (C,)),
-        view(theta, U, (Y, H)),
-        view(theta, V, (Y, C)),
-        view(theta, c, (Y,)),
-        view(theta, c + Y, (Q,)),
-    )
-
-
-@jit
-def scratch(work: Array, shape: Shape) -> tuple[Array, ...]:
-    """g (like theta), dz (K, H), ds (K, C), u (H + C + D), h (H), du (H + C), decay (3, C), e (C), dy (Y)."""
-    D, H, C, Y, K, _, _ = shape
-    g = n_parameters(shape)
-    ds = g + K * H
-    u = ds + K * C
-    h = u + H + C + D
-    du = h + H
-    decay = du + H + C
-    return (
-        view(work, 0, (g,)),
-        view(work, g, (K, H)),
-        view(work, ds, (K, C)),
-        view(work, u, (H + C + D,)),
-        view(work, h, (H,)),
-        view(work, du, (H + C,)),
-        view(work, decay, (3, C)),
-        view(work, decay + 3 * C, (C,)),
-        view(work, decay + 4 * C, (Y,)),
-    )
 
 
 # --------------------------------------------------------------------------------------------------------------- inputs

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scrnn_stream import _kernels
+from scrnn_stream import _kernels, _layout
 from scrnn_stream.network import SCRNN, aligned_zeros, checked_dts, checked_rows
 
 Array = NDArray[Any]
@@ -46,7 +46,7 @@ class SCRNNFleet:
         seed = options.pop("seed", None)
         self._pattern = SCRNN(n_inputs, n_outputs, seed=seed, **options)
         self._networks = aligned_zeros((n_networks, len(self._pattern._network)), self._pattern.dtype)
-        self._counts = np.zeros((n_networks, _kernels.N_COUNTS), np.int64)
+        self._counts = np.zeros((n_networks, _layout.N_COUNTS), np.int64)
         for i in range(n_networks):
             own_seed = None if seed is None else seed + i
             self._networks[i] = SCRNN(n_inputs, n_outputs, seed=own_seed, **options)._network

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scrnn_stream import _kernels
+from scrnn_stream import _kernels, _layout
 from scrnn_stream.encoding import EncodingError, decode, encode
 
-ACTIVATIONS = {"sigmoid": _kernels.SIGMOID, "tanh": _kernels.TANH, "relu": _kernels.RELU}
-LOSSES = {"squared": _kernels.SQUARED, "gaussian": _kernels.GAUSSIAN, "softmax": _kernels.SOFTMAX}
-OPTIMIZERS = {"sgd": _kernels.SGD, "rmsprop": _kernels.RMSPROP, "adam": _kernels.ADAM}
+ACTIVATIONS = {"sigmoid": _layout.SIGMOID, "tanh": _layout.TANH, "relu": _layout.RELU}
+LOSSES = {"squared": _layout.SQUARED, "gaussian": _layout.GAUSSIAN, "softmax": _layout.SOFTMAX}
+OPTIMIZERS = {"sgd": _layout.SGD, "rmsprop": _layout.RMSPROP, "adam": _layout.ADAM}
 DTYPES = ("float32", "float64")
 # From a grid of 0.0003 to 0.01 and 0.1 to 10: the pair whose error over the last fifth of the stream was within 6 % of
 # the best on each of 8 sensors of a simulated machine (1,500 and 10,000 samples), NARMA-10, and a product of two inputs
@@ -151,12 +151,12 @@ class SCRNN:
     def _allocate(self) -> None:
         """All arrays, at rest, for the present sizes."""
         self._shape = _shape_of(vars(self))
-        self._network = aligned_zeros(_kernels.n_network(self._shape), self.dtype)
-        self._work = aligned_zeros(_kernels.n_work(self._shape), self.dtype)
-        self._counts = np.zeros(_kernels.N_COUNTS, np.int64)
+        self._network = aligned_zeros(_layout.n_network(self._shape), self.dtype)
+        self._work = aligned_zeros(_layout.n_work(self._shape), self.dtype)
+        self._counts = np.zeros(_layout.N_COUNTS, np.int64)
 
     @property
-    def _kind(self) -> _kernels.Kind:
+    def _kind(self) -> _layout.Kind:
         return (
             ACTIVATIONS[self.activation],
             LOSSES[self.loss],
@@ -165,7 +165,7 @@ class SCRNN:
         )
 
     @property
-    def _rates(self) -> _kernels.Rates:
+    def _rates(self) -> _layout.Rates:
         return float(self.lr), float(self.clip_gradient), float(self.early_stop)
 
     # -- time ---------------------------------------------------------------------------------------------------------
@@ -234,19 +234,19 @@ class SCRNN:
     @property
     def n_parameters(self) -> int:
         """Number of learned weights, decays and scales."""
-        return int(_kernels.n_parameters(self._shape))
+        return int(_layout.n_parameters(self._shape))
 
     @property
     def context(self) -> Array:
         """The context units s_t, a copy."""
-        tape, H = _kernels.tape_of(self._network, self._shape), self.n_hidden
-        return np.array(tape[self._counts[_kernels.SLOT], H : H + self.n_context])
+        tape, H = _layout.tape_of(self._network, self._shape), self.n_hidden
+        return np.array(tape[self._counts[_layout.SLOT], H : H + self.n_context])
 
     @property
     def hidden(self) -> Array:
         """The hidden units h_t, a copy."""
-        tape = _kernels.tape_of(self._network, self._shape)
-        return np.array(tape[self._counts[_kernels.SLOT] + 1, : self.n_hidden])
+        tape = _layout.tape_of(self._network, self._shape)
+        return np.array(tape[self._counts[_layout.SLOT] + 1, : self.n_hidden])
 
     @property
     def time_constants(self) -> Array:
@@ -262,20 +262,20 @@ class SCRNN:
     @property
     def n_learned(self) -> int:
         """Number of updates."""
-        return int(self._counts[_kernels.N_LEARNED])
+        return int(self._counts[_layout.N_LEARNED])
 
     @property
     def n_clipped(self) -> int:
         """Number of updates whose gradient was shortened."""
-        return int(self._counts[_kernels.N_CLIPPED])
+        return int(self._counts[_layout.N_CLIPPED])
 
     @property
     def n_diverged(self) -> int:
         """Number of samples at which the loss, the gradient or the state overflowed; no weight was changed by them."""
-        return int(self._counts[_kernels.N_DIVERGED])
+        return int(self._counts[_layout.N_DIVERGED])
 
     def _parameters(self) -> tuple[Array, ...]:
-        return _kernels.parameters(_kernels.theta_of(self._network, self._shape), self._shape)
+        return _layout.parameters(_layout.theta_of(self._network, self._shape), self._shape)
 
     # -- growing ------------------------------------------------------------------------------------------------------
 
@@ -293,30 +293,30 @@ class SCRNN:
         self._allocate()
         self._counts[:] = counts
         new, shape = self._network, self._shape
-        theta = _kernels.theta_of(new, shape)
+        theta = _layout.theta_of(new, shape)
         theta[:] = self._starting_weights()
-        _copy_blocks(self._blocks(theta, shape), self._blocks(_kernels.theta_of(old, old_shape), old_shape))
-        moments = zip(_kernels.moments_of(new, shape), _kernels.moments_of(old, old_shape), strict=True)
+        _copy_blocks(self._blocks(theta, shape), self._blocks(_layout.theta_of(old, old_shape), old_shape))
+        moments = zip(_layout.moments_of(new, shape), _layout.moments_of(old, old_shape), strict=True)
         for i, (moment, old_moment) in enumerate(moments):
             if i == shape[6] - 1:
                 # a new weight inherits the typical gradient: as a stranger its first steps would be ten times too long
                 moment[:] = old_moment.mean()
             _copy_blocks(self._blocks(moment, shape), self._blocks(old_moment, old_shape))
         _copy_blocks(self._tape_blocks(new, shape), self._tape_blocks(old, old_shape))
-        _copy_blocks(_kernels.traces_of(new, shape), _kernels.traces_of(old, old_shape))
+        _copy_blocks(_layout.traces_of(new, shape), _layout.traces_of(old, old_shape))
 
     @staticmethod
-    def _blocks(theta: Array, shape: _kernels.Shape) -> list[Array]:
+    def _blocks(theta: Array, shape: _layout.Shape) -> list[Array]:
         """R, P, A, b, B', m, U, V, c, l: views of a vector like theta."""
         _, H, C, _, _, _, _ = shape
-        W, *others = _kernels.parameters(theta, shape)
+        W, *others = _layout.parameters(theta, shape)
         return [W[:, :H], W[:, H : H + C], W[:, H + C :], *others]
 
     @staticmethod
-    def _tape_blocks(network: Array, shape: _kernels.Shape) -> list[Array]:
+    def _tape_blocks(network: Array, shape: _layout.Shape) -> list[Array]:
         """h, s, x, and what the context units keep of a step: views of the tape."""
         D, H, C, _, _, _, _ = shape
-        tape = _kernels.tape_of(network, shape)
+        tape = _layout.tape_of(network, shape)
         return [tape[:, : H + C], tape[:, H + C : H + C + D], tape[:, H + C + D :]]
 
     def _starting_weights(self) -> Array:
@@ -335,14 +335,14 @@ class SCRNN:
 
     def to_state(self) -> dict[str, Any]:
         """All there is, as plain data: strings, numbers, tuples and arrays. The arrays are copies."""
-        now = int(self._counts[_kernels.SLOT])
+        now = int(self._counts[_layout.SLOT])
         first = max(0, now - self.truncation_length + 1)  # the window alone
-        theta, shape = _kernels.theta_of(self._network, self._shape), self._shape
-        T, E = _kernels.traces_of(self._network, shape)
-        tape = _kernels.tape_of(self._network, shape)[first : now + 2].copy()
+        theta, shape = _layout.theta_of(self._network, self._shape), self._shape
+        T, E = _layout.traces_of(self._network, shape)
+        tape = _layout.tape_of(self._network, shape)[first : now + 2].copy()
         tape[-1, self.n_hidden :] = 0  # of the next step only h is known
         counts = self._counts.copy()
-        counts[_kernels.SLOT] = now - first
+        counts[_layout.SLOT] = now - first
         memory = self.memory if isinstance(self.memory, (int, float)) else tuple(self.memory)
         arguments = {name: getattr(self, name) for name in _ARGUMENTS}
         return arguments | {
@@ -350,7 +350,7 @@ class SCRNN:
             "drawn_seed": self._drawn_seed,
             "gradient_norm": self.gradient_norm,
             "theta": theta.copy(),
-            "moments": _kernels.moments_of(self._network, shape).copy(),
+            "moments": _layout.moments_of(self._network, shape).copy(),
             "tape": tape,
             "T": T.copy(),
             "E": E.copy(),
@@ -360,23 +360,23 @@ class SCRNN:
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "SCRNN":
         """The network that `to_state` described. What it does next is identical to the last bit."""
-        n_parameters, n_saved = _kernels.n_parameters(_shape_of(state)), len(state["theta"])
+        n_parameters, n_saved = _layout.n_parameters(_shape_of(state)), len(state["theta"])
         if n_parameters != n_saved:  # before memory is asked for: a damaged size may be gigantic
             raise ValueError(f"theta must have shape ({n_parameters},), got ({n_saved},)")
         network = cls(**{name: state[name] for name in _ARGUMENTS})
         network._drawn_seed = state["drawn_seed"]
         network.gradient_norm = state["gradient_norm"]
         row, shape = network._network, network._shape
-        _restore(_kernels.theta_of(row, shape), state, "theta")
-        _restore(_kernels.moments_of(row, shape), state, "moments")
-        T, E = _kernels.traces_of(row, shape)
+        _restore(_layout.theta_of(row, shape), state, "theta")
+        _restore(_layout.moments_of(row, shape), state, "moments")
+        T, E = _layout.traces_of(row, shape)
         _restore(T, state, "T")
         _restore(E, state, "E")
         _restore(network._counts, state, "counts")
-        now, n_stored = (int(network._counts[place]) for place in (_kernels.SLOT, _kernels.N_STORED))
+        now, n_stored = (int(network._counts[place]) for place in (_layout.SLOT, _layout.N_STORED))
         if not (0 <= n_stored <= now + 1 <= network.truncation_length + 1 and network._counts.min() >= 0):
             raise ValueError(f"counts must fit the window, got {network._counts.tolist()}")
-        _restore(_kernels.tape_of(row, shape)[: now + 2], state, "tape")
+        _restore(_layout.tape_of(row, shape)[: now + 2], state, "tape")
         return network
 
     def to_bytes(self) -> bytes:
@@ -430,7 +430,7 @@ _ARGUMENTS = (
 )
 
 
-def _shape_of(arguments: Mapping[str, Any]) -> _kernels.Shape:
+def _shape_of(arguments: Mapping[str, Any]) -> _layout.Shape:
     """The sizes that the kernels want."""
     sizes = tuple(arguments[name] for name in ("n_inputs", "n_hidden", "n_context", "n_outputs", "truncation_length"))
     n_scales = arguments["n_outputs"] if arguments["loss"] == "gaussian" else 0

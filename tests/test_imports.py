@@ -8,7 +8,7 @@ import scrnn_stream
 CORE = (
     "_compile encoding channels records features",
     "_algebra picture calibration alert episodes continuity simulate",
-    "_simd",
+    "_simd _layout",
     "_kernels",
     "network",
     "fleet",
@@ -33,5 +33,5 @@ def test_each_module_of_the_core_imports_only_from_the_layers_below_it() -> None
 
 
 def test_the_public_names_are_these() -> None:
-    assert scrnn_stream.__all__ == ["SCRNN", "Cause", "SCRNNDetector"]
+    assert scrnn_stream.__all__ == ["SCRNN", "Cause", "SCRNNDetector", "SCRNNFleet"]
     assert all(hasattr(scrnn_stream, name) for name in scrnn_stream.__all__)

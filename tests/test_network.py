@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
-from scrnn_stream import _kernels
+from scrnn_stream import _kernels, _layout
 from scrnn_stream.encoding import EncodingError, encode
 from scrnn_stream.network import SCRNN
 from tests.naive import NAMES, Network, backpropagation, finite_differences, loss, run
@@ -22,8 +22,8 @@ OPTIMIZERS = ["sgd", "rmsprop", "adam"]
 
 def named(network, vector=None):
     """Copies of the weights, or of a vector laid out like them, by their letters."""
-    theta = _kernels.theta_of(network._network, network._shape) if vector is None else vector
-    W, b, B, m, U, V, c, log_scale = _kernels.parameters(theta, network._shape)
+    theta = _layout.theta_of(network._network, network._shape) if vector is None else vector
+    W, b, B, m, U, V, c, log_scale = _layout.parameters(theta, network._shape)
     H, C = network.n_hidden, network.n_context
     parts = (W[:, H + C :], W[:, :H], W[:, H : H + C], B.T, U, V, b, c, m, log_scale)
     return {name: view.astype(float) for name, view in zip(NAMES, parts, strict=True)}
@@ -31,7 +31,7 @@ def named(network, vector=None):
 
 def weights_of(network):
     """W, b, B', m, U, V, c, l: views."""
-    return _kernels.parameters(_kernels.theta_of(network._network, network._shape), network._shape)
+    return _layout.parameters(_layout.theta_of(network._network, network._shape), network._shape)
 
 
 def made(shape, seed=0, **arguments):
@@ -68,7 +68,7 @@ def gradient_after(network, xs, dts, target):
     y = np.zeros(network.n_outputs, network.dtype)
     rest = (network._work, network._network, network._counts, target, network._shape, network._kind, 0.0)
     loss_now = _kernels.gradient(y, *rest)
-    return loss_now, named(network, _kernels.scratch(network._work, network._shape)[0])
+    return loss_now, named(network, _layout.scratch(network._work, network._shape)[0])
 
 
 def assert_agree(gradient, expected, share, names=NAMES):
@@ -234,7 +234,7 @@ class TestLearning:
     def test_learns_the_scale_of_the_noise(self):
         rng = np.random.default_rng(0)
         network = SCRNN(1, 2, n_hidden=4, n_context=2, loss="gaussian", seed=0)
-        network.replay(rng.normal(size=(6000, 1)), rng.normal(size=(6000, 2)) * [0.2, 2.0])
+        network.replay(rng.normal(size=(3000, 1)), rng.normal(size=(3000, 2)) * [0.2, 2.0])
         np.testing.assert_allclose(network.scale, [0.2, 2.0], rtol=0.15)
 
     def test_learns_which_symbol_follows(self):
@@ -328,9 +328,15 @@ class TestTrouble:
         network.advance([1.0])
         for _ in range(300):
             network.advance([np.nan])
-        T, E = _kernels.traces_of(network._network, network._shape)
+        T, E = _layout.traces_of(network._network, network._shape)
         for values in (network.context, T, E):
             np.testing.assert_array_equal(values, 0)
+
+    def test_a_long_window_that_is_not_cut_short_holds_no_denormal_numbers(self):
+        network = SCRNN(2, 2, n_hidden=4, n_context=4, truncation_length=200, early_stop=0.0, seed=0)
+        network.replay(*stream(250, 2, 2)[:2])
+        numbers = np.abs(np.concatenate([network._network, network._work]))
+        assert not ((numbers > 0) & (numbers < np.finfo("float32").tiny)).any()
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
@@ -427,10 +433,10 @@ class TestItsState:
         plain = (str, int, float, bool, type(None), tuple, np.ndarray)
         assert all(isinstance(value, plain) for value in made(SHAPES[0], memory=[2, 30]).to_state().values())
 
-    @pytest.mark.parametrize("n_learned", [0, 1, 7, 40])
-    @pytest.mark.parametrize("optimizer", OPTIMIZERS)
+    @pytest.mark.parametrize(("n_learned", "optimizer"), [(0, "rmsprop"), (7, "adam"), (40, "sgd")])
     def test_the_next_thousand_outputs_after_bytes_are_the_same_to_the_last_bit(self, n_learned, optimizer):
-        network = SCRNN(2, 3, n_hidden=8, n_context=4, optimizer=optimizer, loss="gaussian", seed=None)
+        arguments = {"truncation_length": 10, "optimizer": optimizer, "loss": "gaussian"}
+        network = SCRNN(2, 3, n_hidden=4, n_context=2, **arguments)
         xs, targets, dts = stream(1000 + n_learned, 2, 3)
         network.replay(xs[:n_learned], targets[:n_learned], dts[:n_learned])
         other = SCRNN.from_bytes(network.to_bytes())
@@ -498,8 +504,8 @@ class TestGrowing:
             grown.advance(x, dt)
         grown.grow(3, 4)
         always = made((3, 4, *SHAPES[0][2:]), truncation_length=5)
-        theta = _kernels.theta_of(grown._network, grown._shape)
-        _kernels.theta_of(always._network, always._shape)[:] = theta
+        theta = _layout.theta_of(grown._network, grown._shape)
+        _layout.theta_of(always._network, always._shape)[:] = theta
         for x, dt in zip(xs, dts, strict=True):
             always.advance([*x, np.nan], dt)
         target = np.array([1.0, 2.0, 3.0, 4.0])
