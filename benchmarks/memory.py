@@ -51,6 +51,8 @@ Array = NDArray[Any]
 CONFIGURATION: dict[str, Any] = {"truncation_length": 20, "optimizer": "rmsprop", "lr": 0.01, "clip_gradient": 1.0}
 N_HIDDEN, N_CONTEXT, MEMORY = 32, 16, (2.0, 1000.0)
 PAPER_MEMORY = -1.0 / log(0.95)  # the decay of the paper, 0.95
+# On recall 100 in a window of 150. GRU: RMSprop learned it within 200,000 samples, Adam at 0.01 did not. LSTM: neither
+# did within 500,000, at 0.001, 0.003 or 0.01.
 PEER_CONFIGURATION: dict[str, Any] = {"optimizer": "RMSprop", "lr": 0.01, "clip_gradient": 1.0}
 
 
