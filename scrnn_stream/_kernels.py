@@ -6,8 +6,8 @@
 
 Each forward kernel is followed by its backward kernel, in the letters of the paper. A name `dq` holds dL/dq.
 
-R, P and A stand side by side in one matrix, W = [R P A], since their products are one: z_t = W u_t + b with u_t =
-(h_(t-1), s_t, x_t). The steps of the window lie one after the other on a *tape* whose row t is u_t: h_t is the
+R, P, A and b stand side by side in one matrix, W = [R P A b], since their products are one: z_t = W u_t with u_t =
+(h_(t-1), s_t, x_t, 1). The steps of the window lie one after the other on a *tape* whose row t is u_t: h_t is the
 beginning of the next row, and the gradient of W over the window is one product of two matrices. B is kept transposed,
 so that the inner loops over it run over units.
 
@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scrnn_stream._algebra import add, add_product, copy, fill, outer
+from scrnn_stream._algebra import add_product, copy, fill, outer
 from scrnn_stream._compile import jit, view
 from scrnn_stream._layout import (
     ADAM,
@@ -165,7 +165,7 @@ def context_backward(
     ds (K, C) comes as what each step's s did to the loss through that step's h and y, and is overwritten.
     """
     D, C = dB.shape
-    K, S = ds.shape[0], H + C + D
+    K, S = ds.shape[0], H + C + D + 1
     zero, one, tiny = ds.dtype.type(0), ds.dtype.type(1), ds.dtype.type(TINY)
     fill(edge, 0.0)
     fill(dm, 0.0)
@@ -178,7 +178,7 @@ def context_backward(
             edge[k] = (one - gain[k]) * total
             dm[k] += total * e[k]
             d[k] = gain[k] * total
-    window_product(dB, tape[now - n_stored + 1 : now + 1, H + C : S], ds[K - n_stored :])
+    window_product(dB, tape[now - n_stored + 1 : now + 1, H + C : S - 1], ds[K - n_stored :])
     for k in range(C):
         dm[k] += edge[k] * E[k]
     for j in range(D):
@@ -212,10 +212,10 @@ def hyperbolic_tangent(h: Array) -> None:
 
 
 @jit
-def hidden_forward(h: Array, u: Array, W: Array, b: Array, activation: int) -> None:
-    """h_t = f(W u_t + b), where W u_t = R h_(t-1) + P s_t + A x_t"""
+def hidden_forward(h: Array, u: Array, W: Array, activation: int) -> None:
+    """h_t = f(W u_t), where W u_t = R h_(t-1) + P s_t + A x_t + b"""
     half, zero = h.dtype.type(0.5), h.dtype.type(0)
-    copy(h, b)
+    fill(h, 0.0)
     add_product(h, W, u)
     if activation == RELU:
         for i in range(h.size):
@@ -231,22 +231,20 @@ def hidden_forward(h: Array, u: Array, W: Array, b: Array, activation: int) -> N
 
 
 @jit
-def activation_backward(dz: Array, dh: Array, h: Array, activation: int) -> float:
-    """dz = dh f'(z), by way of h = f(z). Returns sum |dz|."""
-    one, zero = h.dtype.type(1), h.dtype.type(0)
+def activation_backward(dz: Array, k: int, dh: Array, tape: Array, row: int, activation: int) -> float:
+    """dz_k = dh f'(z), by way of h = f(z), the beginning of a row of the tape. Returns sum |dz_k|."""
+    one, zero = dz.dtype.type(1), dz.dtype.type(0)
     total = zero
-    if activation == SIGMOID:
-        for i in range(h.size):
-            dz[i] = dh[i] * (h[i] * (one - h[i]))
-            total += abs(dz[i])
-    elif activation == TANH:
-        for i in range(h.size):
-            dz[i] = dh[i] * (one - h[i] * h[i])
-            total += abs(dz[i])
-    else:
-        for i in range(h.size):
-            dz[i] = dh[i] if h[i] > zero else zero
-            total += abs(dz[i])
+    for i in range(dz.shape[1]):
+        h = tape[row, i]
+        if activation == SIGMOID:
+            d = dh[i] * (h * (one - h))
+        elif activation == TANH:
+            d = dh[i] * (one - h * h)
+        else:
+            d = dh[i] if h > zero else zero
+        dz[k, i] = d
+        total += abs(d)
     return float(total)
 
 
@@ -259,17 +257,18 @@ def hidden_backward(
     The rows of dz (K, H) are filled, and those of ds (K, C) added to, from the last one up. Ends where sum |dz| has
     shrunk to `early_stop` of its start; returns the number of steps taken.
     """
-    K, H = dz.shape
+    (K, H), C = dz.shape, ds.shape[1]
     start = 0.0
     for step in range(n_stored):
-        k, row = K - 1 - step, tape[now + 1 - step]
-        strength = activation_backward(dz[k], du[:H], row[:H], activation)
+        k = K - 1 - step
+        strength = activation_backward(dz, k, du, tape, now + 1 - step, activation)
         if step == 0:
             start = strength
         elif strength <= max(early_stop * start, TINY):
             return step
         transposed_product(du, W, dz[k])
-        add(ds[k], du[H:])
+        for i in range(C):
+            ds[k, i] += du[H + i]
     return n_stored
 
 
@@ -407,7 +406,7 @@ def update(network: Array, counts: Array, g: Array, size: float, shape: Shape, k
     counts[N_LEARNED] += 1
     counts[N_CLIPPED] += 1 if size > clip_gradient else 0
     scale = clip_gradient / size if size > clip_gradient else 1.0
-    dl = parameters(g, shape)[7]
+    dl = parameters(g, shape)[6]
     for i in range(dl.size):  # shortened with the others, 1 - z^2 would no longer be 0 on average at the true scale
         dl[i] = min(max(float(dl[i]), -LARGEST_SCALE_GRADIENT), LARGEST_SCALE_GRADIENT) / scale
     if optimizer == RMSPROP:
@@ -417,7 +416,7 @@ def update(network: Array, counts: Array, g: Array, size: float, shape: Shape, k
         adam(theta, moments[0], moments[1], g, scale, lr, counts[N_LEARNED])
     else:
         sgd(theta, g, scale, lr)
-    m = parameters(theta, shape)[3]
+    m = parameters(theta, shape)[2]
     for k in range(m.size):
         m[k] = min(max(m[k], -LARGEST_LOGIT), LARGEST_LOGIT)
 
@@ -433,8 +432,8 @@ def make_room(network: Array, counts: Array, shape: Shape) -> int:
     if counts[N_STORED] == K:
         T, E = traces_of(network, shape)
         row = tape[now - K + 1]
-        S = H + C + D
-        edge_forward(T, E, row[H + C : S], row[S : S + C], row[S + C :])
+        S = H + C + D + 1
+        edge_forward(T, E, row[H + C : S - 1], row[S : S + C], row[S + C :])
     if now + 3 > tape.shape[0]:  # the row after the next one must hold h
         for k in range(K + 1):
             copy(tape[k], tape[now - K + 1 + k])
@@ -449,17 +448,18 @@ def step(network: Array, counts: Array, work: Array, x: Array, dt: float, shape:
     False, and a state of zeros, when the state has overflowed: a network whose weights explode starts again from rest.
     """
     D, H, C, _, K, _, _ = shape
-    W, b, B, m, _, _, _, _ = parameters(theta_of(network, shape), shape)
+    W, B, m, _, _, _, _ = parameters(theta_of(network, shape), shape)
     decay = scratch(work, shape)[6]
     now = make_room(network, counts, shape)
     tape = tape_of(network, shape)
-    row, h, S = tape[now], tape[now + 1, :H], H + C + D
-    s, x_now, e = row[H : H + C], row[H + C : S], row[S + C :]
+    row, h, S = tape[now], tape[now + 1, :H], H + C + D + 1
+    s, x_now, e = row[H : H + C], row[H + C : S - 1], row[S + C :]
     present(x_now, x)
+    row[S - 1] = 1.0
     decays(decay, m, dt)
     copy(row[S : S + C], decay[1])
     context_forward(s, e, tape[now - 1, H : H + C], x_now, B, decay)
-    hidden_forward(h, row[:S], W, b, kind[0])
+    hidden_forward(h, row[:S], W, kind[0])
     if is_finite(h) and is_finite(s) and is_finite(e):
         counts[SLOT] = now
         counts[N_STORED] = min(counts[N_STORED] + 1, K)
@@ -477,14 +477,15 @@ def predict(
 ) -> None:
     """out = y_t, the prediction at x. Nothing but `out` and `work` is written to."""
     _, H, C, _, _, _, _ = shape
-    W, b, B, m, U, V, c, _ = parameters(theta_of(network, shape), shape)
+    W, B, m, U, V, c, _ = parameters(theta_of(network, shape), shape)
     _, _, _, u, h, _, decay, e, _ = scratch(work, shape)
     tape, before = tape_of(network, shape), counts[SLOT]
     copy(u[:H], tape[before + 1])
     present(u[H + C :], x)
+    u[u.size - 1] = 1.0
     decays(decay, m, dt)
-    context_forward(u[H : H + C], e, tape[before, H : H + C], u[H + C :], B, decay)
-    hidden_forward(h, u, W, b, kind[0])
+    context_forward(u[H : H + C], e, tape[before, H : H + C], u[H + C : u.size - 1], B, decay)
+    hidden_forward(h, u, W, kind[0])
     readout_forward(out, h, u[H : H + C], U, V, c, kind[1])
 
 
@@ -492,7 +493,7 @@ def predict(
 def readout(out: Array, network: Array, counts: Array, shape: Shape, kind: Kind) -> None:
     """out = y_t, the prediction at the present step."""
     H, C, now, tape = shape[1], shape[2], counts[SLOT], tape_of(network, shape)
-    _, _, _, _, U, V, c, _ = parameters(theta_of(network, shape), shape)
+    _, _, _, U, V, c, _ = parameters(theta_of(network, shape), shape)
     readout_forward(out, tape[now + 1, :H], tape[now, H : H + C], U, V, c, kind[1])
 
 
@@ -515,9 +516,9 @@ def gradient(
     """
     D, H, C, _, _, _, _ = shape
     activation, loss_kind = kind[0], kind[1]
-    W, _, _, _, U, V, c, l = parameters(theta_of(network, shape), shape)  # noqa: E741
+    W, _, _, U, V, c, l = parameters(theta_of(network, shape), shape)  # noqa: E741
     g, dz, ds, _, _, du, decay, _, dy = scratch(work, shape)
-    dW, db, dB, dm, dU, dV, dc, dl = parameters(g, shape)
+    dW, dB, dm, dU, dV, dc, dl = parameters(g, shape)
     tape, (T, E), now = tape_of(network, shape), traces_of(network, shape), counts[SLOT]
     h, s = tape[now + 1, :H], tape[now, H : H + C]
     readout_forward(y, h, s, U, V, c, loss_kind)
@@ -527,16 +528,11 @@ def gradient(
         loss = gaussian_loss(dy, dl, y, l, target)
     else:
         loss = softmax_loss(dy, y, target)
-    for k in range(ds.shape[0]):
-        fill(ds[k], 0.0)
+    fill(view(work, g.size + dz.size, (ds.size,)), 0.0)
     readout_backward(dU, dV, dc, du[:H], ds[ds.shape[0] - 1], dy, h, s, U, V)
     n_stored = counts[N_STORED]
     n_steps = hidden_backward(dz, ds, du, W, tape, now, n_stored, activation, early_stop)
-    first, dz = now - n_steps + 1, dz[dz.shape[0] - n_steps :]
-    window_product(dW, dz, tape[first : now + 1, : H + C + D])
-    fill(db, 0.0)
-    for t in range(n_steps):
-        add(db, dz[t])
+    window_product(dW, dz[dz.shape[0] - n_steps :], tape[now - n_steps + 1 : now + 1, : H + C + D + 1])
     context_backward(dB, dm, ds, decay[0], tape, T, E, now, n_stored, H)
     return loss
 
@@ -567,7 +563,7 @@ def learn(
     loss = gradient(out, work, network, counts, target, shape, kind, rates[2])
     g = scratch(work, shape)[0]
     if kind[3] == 0:
-        fill(parameters(g, shape)[3], 0.0)
+        fill(parameters(g, shape)[2], 0.0)
     size = norm(view(g, 0, (g.size - shape[5],)))
     if np.isfinite(loss) and np.isfinite(size):
         update(network, counts, g, size, shape, kind, rates)

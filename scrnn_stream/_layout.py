@@ -33,7 +33,7 @@ def n_parameters(shape: Shape) -> int:
 def n_tape(shape: Shape) -> int:
     """Length of the tape: room for the window to slide along, so that its steps stay side by side."""
     D, H, C, _, K, _, _ = shape
-    return (2 * K + 2) * (H + 3 * C + D)
+    return (2 * K + 2) * (H + 3 * C + D + 1)
 
 
 @jit_or_python
@@ -47,7 +47,7 @@ def n_network(shape: Shape) -> int:
 def n_work(shape: Shape) -> int:
     """Length of the scratch space."""
     D, H, C, Y, K, _, _ = shape
-    return n_parameters(shape) + K * (H + C) + 3 * H + 6 * C + D + Y
+    return n_parameters(shape) + K * (H + C) + 3 * H + 6 * C + D + 1 + Y
 
 
 @jit_or_python
@@ -65,9 +65,9 @@ def moments_of(network: Array, shape: Shape) -> Array:
 
 @jit_or_python
 def tape_of(network: Array, shape: Shape) -> Array:
-    """(2K + 2, H + 3 C + D): the last steps. Row t holds h_(t-1), s_t, x_t, and gain_t and e_t of the context units."""
+    """(2K + 2, H + 3 C + D + 1): the last steps. Row t is u_t = (h_(t-1), s_t, x_t, 1), gain_t and e_t."""
     D, H, C, _, K, _, M = shape
-    return view(network, (1 + M) * n_parameters(shape), (2 * K + 2, H + 3 * C + D))
+    return view(network, (1 + M) * n_parameters(shape), (2 * K + 2, H + 3 * C + D + 1))
 
 
 @jit_or_python
@@ -80,17 +80,15 @@ def traces_of(network: Array, shape: Shape) -> tuple[Array, Array]:
 
 @jit_or_python
 def parameters(theta: Array, shape: Shape) -> tuple[Array, ...]:
-    """W (H, H + C + D), b (H), B' (D, C), m (C), U (Y, H), V (Y, C), c (Y), l (Q): views of a vector like theta."""
+    """W (H, H + C + D + 1), B' (D, C), m (C), U (Y, H), V (Y, C), c (Y), l (Q): views of a vector like theta."""
     D, H, C, Y, _, Q, _ = shape
-    b = H * (H + C + D)
-    B = b + H
+    B = H * (H + C + D + 1)
     m = B + D * C
     U = m + C
     V = U + Y * H
     c = V + Y * C
     return (
-        view(theta, 0, (H, H + C + D)),
-        view(theta, b, (H,)),
+        view(theta, 0, (H, H + C + D + 1)),
         view(theta, B, (D, C)),
         view(theta, m, (C,)),
         view(theta, U, (Y, H)),
@@ -102,19 +100,19 @@ def parameters(theta: Array, shape: Shape) -> tuple[Array, ...]:
 
 @jit_or_python
 def scratch(work: Array, shape: Shape) -> tuple[Array, ...]:
-    """g (like theta), dz (K, H), ds (K, C), u (H + C + D), h (H), du (H + C), decay (3, C), e (C), dy (Y)."""
+    """g (like theta), dz (K, H), ds (K, C), u (H + C + D + 1), h (H), du (H + C), decay (3, C), e (C), dy (Y)."""
     D, H, C, Y, K, _, _ = shape
     g = n_parameters(shape)
     ds = g + K * H
     u = ds + K * C
-    h = u + H + C + D
+    h = u + H + C + D + 1
     du = h + H
     decay = du + H + C
     return (
         view(work, 0, (g,)),
         view(work, g, (K, H)),
         view(work, ds, (K, C)),
-        view(work, u, (H + C + D,)),
+        view(work, u, (H + C + D + 1,)),
         view(work, h, (H,)),
         view(work, du, (H + C,)),
         view(work, decay, (3, C)),

@@ -12,20 +12,17 @@ from numpy.typing import NDArray
 from river import base
 
 from scrnn_stream import channels as ch
-from scrnn_stream.calibration import N_NEEDED, TailCalibration, cluster_probability, to_score
+from scrnn_stream import places as at
+from scrnn_stream.calibration import n_missing
 from scrnn_stream.channels import Quantity
-from scrnn_stream.evidence import Evidence, Measurement
-from scrnn_stream.features import Columns, Scale, as_reading
+from scrnn_stream.features import Columns, as_reading
+from scrnn_stream.machines import Machines
 from scrnn_stream.network import SCRNN
 
 Array = NDArray[np.float64]
 
 GRACE_PERIOD = 100  # records before calibration begins: means and covariances must settle first
-N_QUEUED = 20  # records between the measurement of a value and its learning
-UNLIKELY = 0.05  # values of smaller probability count in proportion to it
-N_INDEPENDENT = 15  # cluster lengths before a channel is calibrated: long averages say little new
-SENSOR_DELAY = 300  # values that the tail of `sensor` lags behind: gauges drift for days
-PROTECTION_P = 1e-5  # a record less probable than this does not enter the picture of calm, whatever the budget
+ALONE = np.zeros(1, np.int64)  # the row of a detector in its arrays
 
 
 class Cause(NamedTuple):
@@ -60,13 +57,37 @@ class Course(NamedTuple):
 class Assessment(NamedTuple):
     """All that the detector says of one record before learning it."""
 
-    score: float
-    p: float
-    p_channels: Array
-    x: Array
-    time: float | None
-    dt: float
-    measured: Measurement
+    numbers: Array
+    n_sensors: int
+    time: float
+
+    @property
+    def score(self) -> float:
+        return float(self.numbers[at.SCORE])
+
+    @property
+    def p(self) -> float:
+        return float(self.numbers[at.P])
+
+    @property
+    def dt(self) -> float:
+        """Since the last record, in usual intervals; 1 if that is no gap."""
+        return float(self.numbers[at.STEP])
+
+    @property
+    def p_channels(self) -> Array:
+        return self.numbers[at.HEADER : at.HEADER + ch.N_CHANNELS]
+
+    @property
+    def measured(self) -> Array:
+        """The lines of its measurement, (N_MEASURED, D), in the order of `places`."""
+        i = at.HEADER + at.MEASURED
+        return self.numbers[i : i + at.N_MEASURED * self.n_sensors].reshape(at.N_MEASURED, self.n_sensors)
+
+    @property
+    def x(self) -> Array:
+        """The readings, (D,)."""
+        return self.numbers[len(self.numbers) - self.n_sensors :]
 
     @property
     def channel(self) -> int:
@@ -165,26 +186,22 @@ class SCRNNDetector(base.AnomalyDetector):
         self.seed = seed
         self._new_network(1)  # refuses bad sizes at once
         self._columns = Columns()
-        self._network: SCRNN | None = None
-        self._scale = Scale.of_size(0)
-        self._evidence = Evidence(0)
-        self._previous: Array = np.zeros(0)  # the last known scaled readings: the network's input
-        self._time: float | None = None
-        self._interval = 0.0  # usual seconds between records
-        self._queue: list[tuple[Measurement, Array]] = []
-        self._n_improbable = 0
-        self.n_regimes = 0
-        self._calibrate_anew()
+        self._machine = self.fresh_machines(0)
+        self._machine.add(1)
+        self._make_room()
 
     # -- River's interface --------------------------------------------------------------------------------------------
 
     def score_one(self, x: dict[Hashable, Any]) -> float:
         """Anomaly score of a record, in [0, 1); 0 while learning. Changes nothing."""
-        return self.assess_one(x).score
+        self._read(x)
+        return self._process(is_learning=False)
 
     def learn_one(self, x: dict[Hashable, Any]) -> None:
         """Take a record in: time moves, and what is calm is learned."""
-        self.learn_assessed(self.assess_one(x), x)
+        if not self._read(x) and self._add_sensors(x):
+            self._read(x)
+        self._process(is_learning=True)
 
     def explain_one(self, x: dict[Hashable, Any]) -> dict[str, Cause]:
         """What each sensor contributes to the score of a record. Changes nothing."""
@@ -197,15 +214,21 @@ class SCRNNDetector(base.AnomalyDetector):
     @property
     def n_records_to_ready(self) -> int:
         """Records that are still needed before scores mean something."""
-        n_grace = max(0, self.grace_period - self._evidence.picture.n_records)
-        n_queued = N_QUEUED - len(self._queue) if n_grace == 0 else N_QUEUED
-        n_missing = self._tails[0].n_missing
-        return n_missing + n_grace + n_queued if n_missing else 0
+        counts = self._machine.counts[0]
+        n_grace = max(0, self.grace_period - int(counts[at.N_RECORDS]))
+        n_queued = at.N_QUEUED - int(counts[at.N_WAITING]) if n_grace == 0 else at.N_QUEUED
+        missing = int(n_missing(counts, ch.ERROR))
+        return missing + n_grace + n_queued if missing else 0
 
     @property
     def in_episode(self) -> bool:
         """True while the model is protected: the last record was too improbable to learn from."""
-        return self._n_improbable > 0
+        return bool(self._machine.counts[0, at.N_IMPROBABLE] > 0)
+
+    @property
+    def n_regimes(self) -> int:
+        """Lasting new states that were adopted as normal."""
+        return int(self._machine.counts[0, at.N_REGIMES])
 
     @property
     def sensors(self) -> list[str]:
@@ -219,33 +242,25 @@ class SCRNNDetector(base.AnomalyDetector):
 
         Sensors that were never learned are not judged.
         """
-        time = _as_seconds(x.get(self.time_key)) if self.time_key is not None else None
-        values = self._columns.vector(x)
-        step = self._step(time)
-        errors = self._evidence.picture.limited(values) - self._forecast(step)
-        if step > 1:
-            errors = np.full_like(errors, np.nan)  # across a gap nothing was expected
-        measured = self._evidence.measure(values, errors)
-        p_values = np.array([tail.probability(s) for tail, s in zip(self._tails, measured.statistics, strict=True)])
-        looking = np.isfinite(measured.statistics) & [tail.n_missing == 0 for tail in self._tails]
-        p_channels = np.where(looking, cluster_probability(p_values, ch.CLUSTER_LENGTHS), 1.0)
-        p = min(1.0, int(looking.sum()) * float(p_channels.min())) if looking.any() else 1.0  # the price of each look
-        return Assessment(to_score(p), p, p_channels, values, time, step, measured)
+        self._read(x)
+        self._process(is_learning=False)
+        n = at.n_assessment(len(self._columns))
+        return Assessment(self._machine.work[:n].copy(), len(self._columns), float(self._records[0, -1]))
 
     def course(self, assessed: Assessment) -> Course:
         """Where each sensor is, and where the others say it should be: what a picture of an alert is drawn from."""
-        contribution = self._evidence.contributions(assessed.x, assessed.measured, ch.SENSOR)
-        known = self._evidence.picture.known
-        return Course(assessed.x, *(np.where(known, part, np.nan) for part in contribution[1:]))
+        contribution = self._machine.contributions(0, ch.SENSOR, assessed.numbers)
+        known = self._machine.table(0)[at.KNOWN] > 0
+        return Course(assessed.x, *np.where(known, contribution[1:], np.nan))
 
     def explain_assessed(self, assessed: Assessment, channel: int | None = None) -> dict[str, Cause]:
         """The causes of an assessment that has not been learned yet, in its least probable channel or another one."""
         channel = assessed.channel if channel is None else channel
-        blame, *band = self._evidence.contributions(assessed.x, assessed.measured, channel)
+        blame, *band = self._machine.contributions(0, channel, assessed.numbers)
         total = float(blame.sum())
         share = blame / total if total > 0 else np.full(len(blame), 1 / max(1, len(blame)))
-        known = self._evidence.picture.known
-        heard = assessed.measured.used | assessed.measured.present
+        known = self._machine.table(0)[at.KNOWN] > 0
+        heard = (assessed.measured[at.USED] > 0) | (assessed.measured[at.PRESENT] > 0)
         kind: Literal["fast", "slow"] = "fast" if channel in ch.FAST else "slow"
         causes = {}
         for j, sensor in enumerate(self._columns.names):
@@ -261,97 +276,55 @@ class SCRNNDetector(base.AnomalyDetector):
             )
         return causes
 
-    def _forecast(self, step: float) -> Array:
-        if self._network is None:
-            return np.full(len(self._columns), np.nan)
-        forecast = self._scale.invert(self._network.predict(self._previous, step).astype(np.float64))
-        return np.where(self._scale.n < 2, np.nan, forecast)  # without a scale there is no forecast
-
-    def _step(self, time: float | None) -> float:
-        """Time since the last record in usual intervals; 1 for all that is not a gap."""
-        if time is None or self._time is None or self._interval <= 0:
-            return 1.0
-        ratio = (time - self._time) / self._interval
-        return min(ratio, 1e6) if ratio > 1.5 else 1.0
-
     # -- learning -----------------------------------------------------------------------------------------------------
 
     def learn_assessed(self, assessed: Assessment, x: Mapping[Any, Any]) -> None:
         """Learn the record `x` just assessed: the second half of `learn_one`, for callers that need both halves."""
-        if self._columns.add(name for name, value in x.items() if name != self.time_key and _may_be_sensor(value)):
-            self._grow()
-            assessed = self.assess_one(x)
-        calm = assessed.p >= PROTECTION_P
-        self._move_time(assessed, learn=calm)
-        if calm:
-            self._n_improbable = 0
-            self._queue.append((assessed.measured, assessed.p_channels))
-            n_held = N_QUEUED if self._evidence.picture.n_records >= self.grace_period else 0
-            while len(self._queue) > n_held:
-                self._learn_oldest()
+        if self._add_sensors(x):
+            self._read(x)
         else:
-            self._queue.clear()  # what led up to an episode is suspect
-            self._n_improbable += 1
-            if self._n_improbable >= self.accept_after:
-                self._accept()
+            self._records[0, :-1], self._records[0, -1] = assessed.x, assessed.time
+        self._process(is_learning=True)
 
-    def _move_time(self, assessed: Assessment, learn: bool) -> None:
-        z = self._scale.apply(assessed.x)
-        if self._network is not None:
-            self._network.learn(self._previous, z, assessed.dt)
-        if learn:
-            self._scale.learn(assessed.x)
-        self._previous = np.where(np.isfinite(z), z, self._previous)
-        self._evidence.advance(assessed.x, assessed.measured)
-        if assessed.time is not None and (self._time is None or assessed.time > self._time):
-            if self._time is not None:
-                gap = assessed.time - self._time
-                limit = 3 * self._interval if self._interval > 0 else gap
-                self._interval += (min(gap, limit) - self._interval) * (0.02 if self._interval > 0 else 1.0)
-            self._time = assessed.time
+    def _read(self, x: Mapping[Any, Any]) -> bool:
+        """Put readings and time where `process` finds them; True if x has all our sensors and nothing else."""
+        time = math.nan if self.time_key is None else _as_seconds(x.get(self.time_key))
+        if self._columns.read_whole(self._records, x, time):
+            return len(x) == self._n_keys and (self.time_key is None or self.time_key in x)
+        self._columns.read(self._records[0, :-1], x)
+        self._records[0, -1] = time
+        return False
 
-    def _learn_oldest(self) -> None:
-        measured, p = self._queue.pop(0)
-        if self._evidence.picture.n_records >= self.grace_period:
-            for tail, statistic, after in zip(self._tails, measured.statistics, ch.SETTLED_AFTER, strict=True):
-                if self._evidence.picture.n_records >= after and math.isfinite(statistic):
-                    tail.learn(float(statistic))
-        weights = np.minimum(1.0, p[: ch.N_DISTANCES] / UNLIKELY)
-        weights[ch.LEVEL] = min(weights[ch.LEVEL], p[ch.SENSOR] / UNLIKELY)
-        self._evidence.learn(measured, weights)
+    def _process(self, is_learning: bool) -> float:
+        return self._machine.process(self._scores, self._records, ALONE, is_learning)
 
-    def _accept(self) -> None:
-        """Adopt a lasting new state: the picture of calm is learned anew, the network keeps its weights."""
-        self._n_improbable = 0
-        self.n_regimes += 1
-        self._scale = Scale.of_size(len(self._columns))
-        self._evidence.forget()
-        self._calibrate_anew()
-
-    def _calibrate_anew(self) -> None:
-        self._tails = [
-            TailCalibration(
-                gap=max(10, round(3 * half_life)),
-                n_needed=max(N_NEEDED, round(N_INDEPENDENT * cluster_length)),
-                delay=SENSOR_DELAY if channel == ch.SENSOR else 0,
-            )
-            for channel, (half_life, cluster_length) in enumerate(zip(ch.HALF_LIVES, ch.CLUSTER_LENGTHS, strict=True))
-        ]
+    def _add_sensors(self, x: Mapping[Any, Any]) -> bool:
+        """Give each new name that may be a sensor a column; True if there was one."""
+        if not self._columns.add(n for n, value in x.items() if n != self.time_key and _may_be_sensor(value)):
+            return False
+        self._grow()
+        return True
 
     def _grow(self) -> None:
         n = len(self._columns)
-        if self._network is None:
-            self._network = self._new_network(n)
+        network = self._machine.network_of(0)
+        if network is None:
+            network = self._new_network(n)
         else:
-            self._network.grow(n, n)
-        self._scale = self._scale.grow(n)
-        was_dense = self._evidence.picture.dense
-        self._evidence.grow(n)
-        if was_dense != self._evidence.picture.dense:  # distances without correlations are others
-            self._evidence.forget()
-            self._calibrate_anew()
-        self._previous = np.concatenate([self._previous, np.full(n - len(self._previous), np.nan)])
-        self._queue.clear()  # measured before the new sensors were
+            network.grow(n, n)
+        self._machine = self._machine.grown(n, network)
+        self._make_room()
+
+    def fresh_machines(self, n_sensors: int) -> Machines:
+        """Room for machines, none yet, that learn as this detector would from its first record on."""
+        policy = (self.grace_period, self.accept_after)
+        return Machines(n_sensors, self._new_network(n_sensors) if n_sensors else None, policy)
+
+    def _make_room(self) -> None:
+        """What does not change from record to record."""
+        self._records = np.full((1, len(self._columns) + 1), np.nan)
+        self._scores = np.zeros(1)
+        self._n_keys = len(self._columns) + (self.time_key is not None)
 
     def _new_network(self, n_sensors: int) -> SCRNN:
         return SCRNN(
@@ -369,42 +342,23 @@ class SCRNNDetector(base.AnomalyDetector):
 
     def to_state(self) -> dict[str, Any]:
         """Everything learned, as plain data (numbers, text, lists and arrays); the parameters are not part of it."""
-        return {
-            "sensors": list(self._columns.names),
-            "network": self._network.to_state() if self._network is not None else None,
-            "scale": [column.copy() for column in self._scale],
-            "evidence": self._evidence.to_state(),
-            "previous": self._previous.copy(),
-            "time": self._time,
-            "interval": self._interval,
-            "queue": [[*(np.array(part) for part in measured), p.copy()] for measured, p in self._queue],
-            "n_improbable": self._n_improbable,
-            "n_regimes": self.n_regimes,
-            "tails": [tail.to_state() for tail in self._tails],
-        }
+        return {"sensors": list(self._columns.names), **self._machine.to_state()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Become the detector whose `to_state` this is; the next scores are bit-identical to its own."""
         self._columns = Columns()
         for name in state["sensors"]:
             self._columns.add([tuple(name) if isinstance(name, list) else name])  # type: ignore[list-item]
-        self._network = SCRNN.from_state(state["network"]) if state["network"] is not None else None
-        self._scale = Scale(*(np.array(column) for column in state["scale"]))
-        self._evidence = Evidence.from_state(state["evidence"])
-        self._previous = np.array(state["previous"])
-        self._time, self._interval = state["time"], state["interval"]
-        self._queue = [(Measurement(*map(np.array, parts[:-1])), np.array(parts[-1])) for parts in state["queue"]]
-        self._n_improbable, self.n_regimes = state["n_improbable"], state["n_regimes"]
-        self._tails = [TailCalibration.from_state(tail) for tail in state["tails"]]
+        self._machine = Machines.from_state(state, (self.grace_period, self.accept_after))
+        self._make_room()
 
 
 def _may_be_sensor(value: Any) -> bool:
     return not isinstance(value, (str, bytes, dt.date))
 
 
-def _as_seconds(value: Any) -> float | None:
-    """Seconds of a datetime (naive means UTC) or of a number; None for everything else."""
+def _as_seconds(value: Any) -> float:
+    """Seconds of a datetime (naive means UTC) or of a number; NaN for everything else."""
     if isinstance(value, dt.datetime):
         return (value if value.tzinfo else value.replace(tzinfo=dt.UTC)).timestamp()
-    number = as_reading(value)
-    return number if math.isfinite(number) else None
+    return as_reading(value)

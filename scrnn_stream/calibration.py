@@ -11,159 +11,256 @@ shape). Shape and scale come from probability-weighted moments[^2]. What is inde
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scrnn_stream._compile import jit
+from scrnn_stream import places as at
+from scrnn_stream._compile import jit, view
+from scrnn_stream.channels import CLUSTER_LENGTHS, HALF_LIVES, N_CHANNELS
+from scrnn_stream.places import DELAYS, MEMORY
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 
-MEMORY = 2000  # calm values that a tail is judged by, at most; while there are few, the younger half of them
-N_NEEDED = 200  # values before a channel is calibrated, at least
-REFIT_EVERY = 20  # values between two fits
-SPARE = 24  # ring places beyond MEMORY, so that the window of the last fit can be found again after a restart
+N_LEAST = 200  # values before a channel is calibrated, at least
+N_INDEPENDENT = 15  # cluster lengths before it is: long averages say little new
+GAPS = np.array([max(10, round(3 * half_life)) for half_life in HALF_LIVES])  # calm samples that end a cluster
+N_NEEDED = np.array([max(N_LEAST, round(N_INDEPENDENT * length)) for length in CLUSTER_LENGTHS])
 TAIL_QUANTILE = 0.9
 PRIOR_SHAPE = 0.1  # moderately heavy: between an exponential tail (0) and Student's t with 5 degrees of freedom (0.2)
 UNCERTAINTY = 0.2  # added to the shape, divided by the root of the number of clusters
 PRIOR_WEIGHT = 30  # clusters of excesses that weigh as much as the prior
 SMALLEST_P = 1e-300
+LOG_CLUSTER_LENGTHS = np.log(CLUSTER_LENGTHS)
+BLOCK = 8  # values in one register
+LOG_OF_TAIL = math.log(100)  # the tail begins at p = 0.01
 
 
 @jit
-def fit_tail(window: Array, gap: int) -> tuple[float, float, float]:
-    """Threshold u, scale and shape of the tail of the values in `window`, which is in order of time.
+def window_at(n: int, n_needed: int, delay: int) -> tuple[int, int]:
+    """Which of the first n values, from begin to before end, a tail is fitted to.
 
-    Excesses at most `gap` samples apart are one cluster.
+    It lags `delay` values behind, once it is ten times as old: a slow fault must not widen its own tail.
     """
-    ordered = np.sort(window)
-    n = len(ordered)
+    end = max(n_needed, n - min(delay, n // 10))
+    return end - max(n_needed, min(MEMORY, end // 2)), end
+
+
+@jit
+def n_clusters(ring: Array, begin: int, end: int, u: float, gap: int) -> int:
+    """Clusters of values above u, in order of time: excesses at most `gap` samples apart are one."""
+    place, n = begin % ring.size, end - begin
+    n_before_turn = min(n, ring.size - place)
+    threshold = ring.dtype.type(u)
+    found, last = continue_clusters(ring[place : place + n_before_turn], 0, 0, -gap - 1, threshold, gap)
+    return continue_clusters(ring[: n - n_before_turn], n_before_turn, found, last, threshold, gap)[0]
+
+
+@jit
+def continue_clusters(values: Array, start: int, n: int, last: int, u: float, gap: int) -> tuple[int, int]:
+    """The n clusters so far and the place of the last excess, after more values that begin at `start`."""
+    for first in range(0, values.size, BLOCK):
+        block = values[first : first + BLOCK]
+        n_above = 0
+        if block.size == BLOCK:
+            for i in range(BLOCK):  # most blocks hold no excess, and all their values are compared at once
+                n_above += block[i] > u
+        if n_above > 0 or block.size < BLOCK:
+            for i in range(block.size):
+                if block[i] > u:
+                    n += start + first + i - last > gap
+                    last = start + first + i
+    return n, last
+
+
+@jit
+def excesses(ordered: Array) -> tuple[float, float, float, int]:
+    """Of the excesses z over the threshold u: u, mean of z, mean of z (1 - rank), and their number."""
+    n = ordered.size
     first = int(TAIL_QUANTILE * (n - 1))
-    u = ordered[first]
+    u = float(ordered[first])
     while first < n and ordered[first] <= u:
         first += 1
     m = n - first
-    if m < 5:  # a flat stream: fall back on the size of u itself
-        return u, max(abs(u), 1e-9), PRIOR_SHAPE
-    mean = 0.0
-    weighted = 0.0
-    for k in range(m):
-        excess = ordered[first + k] - u
-        mean += excess / m
-        weighted += excess * (m - 1 - k) / (m - 1) / m
-    spread = mean - 2 * weighted
-    shape = 2 - mean / spread if spread != 0 else 0.0
-    shape = min(max(shape, -0.5), 0.9)
-    n_clusters = 0
-    last = -gap - 1
-    for t in range(n):
-        if window[t] > u:
-            if t - last > gap:
-                n_clusters += 1
-            last = t
-    shape = max((n_clusters * shape + PRIOR_WEIGHT * PRIOR_SHAPE) / (n_clusters + PRIOR_WEIGHT), 1e-3)
-    shape = min(0.9, shape + UNCERTAINTY / np.sqrt(1.0 + n_clusters))
-    return u, max(mean * (1 - shape), 1e-12), shape
+    mean, weighted = 0.0, 0.0
+    if m > 1:
+        for k in range(m):
+            excess = float(ordered[first + k]) - u
+            mean += excess
+            weighted += excess * (m - 1 - k)
+        mean, weighted = mean / m, weighted / (m - 1) / m
+    return u, mean, weighted, m
 
 
 @jit
-def tail_probability(value: float, ordered: Array, tail: Array) -> float:
-    """P(a calm value >= value), by rank below the threshold and by the Pareto tail above it."""
+def fit_tail(tail: Array, ordered: Array, ring: Array, begin: int, end: int, gap: int) -> None:
+    """tail = (u, scale, shape) of the values of the ring from begin to end; `ordered` holds them in ascending order."""
+    u, mean, weighted, m = excesses(ordered)
+    tail[0] = u
+    if m < 5:  # a flat stream: fall back on the size of u itself
+        tail[1], tail[2] = max(abs(u), 1e-9), PRIOR_SHAPE
+        return
+    spread = mean - 2 * weighted
+    shape = 2 - mean / spread if spread != 0 else 0.0
+    shape = min(max(shape, -0.5), 0.9)
+    n = n_clusters(ring, begin, end, u, gap)
+    shape = max((n * shape + PRIOR_WEIGHT * PRIOR_SHAPE) / (n + PRIOR_WEIGHT), 1e-3)
+    shape = min(0.9, shape + UNCERTAINTY / np.sqrt(1.0 + n))
+    tail[1], tail[2] = max(mean * (1 - shape), 1e-12), shape
+
+
+@jit
+def n_below(ordered: Array, n: int, value: float) -> int:
+    """How many of the first n values, which are ascending, are less than `value`."""
+    low = 0
+    while n > 1:  # without a branch to be guessed wrongly
+        half = n // 2
+        low += half if ordered[low + half - 1] < value else 0
+        n -= half
+    return low + 1 if n == 1 and ordered[low] < value else low
+
+
+@jit
+def sort(values: Array) -> None:
+    """In ascending order, for few of them."""
+    for i in range(1, values.size):
+        value, place = values[i], i
+        while place > 0 and values[place - 1] > value:
+            values[place] = values[place - 1]
+            place -= 1
+        values[place] = value
+
+
+@jit
+def copy_from(out: Array, ring: Array, begin: int) -> None:
+    """out = the values of the ring from begin on."""
+    place = begin % ring.size
+    for t in range(out.size):
+        out[t] = ring[place]
+        place = place + 1 if place + 1 < ring.size else 0
+
+
+@jit
+def exchange(out: Array, ordered: Array, gone: Array, new: Array) -> None:
+    """out = `ordered` without the values of `gone` and with those of `new`, in one pass; all of them are ascending."""
+    place, to, n_gone, n_new = 0, 0, 0, 0
+    while n_gone < gone.size or n_new < new.size:
+        leaves = n_new == new.size or (n_gone < gone.size and gone[n_gone] <= new[n_new])
+        value = gone[n_gone] if leaves else new[n_new]
+        n = move(out[to:], ordered[place:], n_below(ordered[place:], ordered.size - place, value))
+        place, to = place + n, to + n
+        if leaves:
+            place, n_gone = place + 1, n_gone + 1
+        else:
+            out[to] = value
+            to, n_new = to + 1, n_new + 1
+    move(out[to:], ordered[place:], ordered.size - place)
+
+
+@jit
+def move(out: Array, values: Array, n: int) -> int:
+    """Copy the first n values. Returns n."""
+    for i in range(n):
+        out[i] = values[i]
+    return n
+
+
+@jit
+def refit(numbers: Array, counts: Array, calm: Array, moving: Array, channel: int) -> None:
+    """Bring a channel's window up to its newest values, and fit its tail to it. `moving` is scratch space."""
+    ring, window = at.ring_of(calm, channel), at.window_of(calm, channel)
+    n, before = counts[at.N_CALM + channel], counts[at.N_FITTED + channel]
+    begin, end = window_at(n, N_NEEDED[channel], DELAYS[channel])
+    if before == 0:
+        order_window(window, ring, begin, end)
+    else:
+        old_begin, old_end = window_at(before, N_NEEDED[channel], DELAYS[channel])
+        gone, new = view(moving, 0, (begin - old_begin,)), view(moving, at.REFIT_EVERY, (end - old_end,))
+        changed = view(moving, at.KEPT, (MEMORY,))
+        copy_from(gone, ring, old_begin)
+        copy_from(new, ring, old_end)
+        sort(gone)
+        sort(new)
+        exchange(changed, window[: old_end - old_begin], gone, new)
+        move(window, changed, end - begin)
+    counts[at.N_FITTED + channel] = n
+    tail = at.tail_of(numbers, channel)
+    fit_tail(tail, window[: end - begin], ring, begin, end, GAPS[channel])
+
+
+@jit
+def order_window(window: Array, ring: Array, begin: int, end: int) -> None:
+    """window = the values of the ring from begin to end in ascending order."""
+    ordered = window[: end - begin]
+    copy_from(ordered, ring, begin)
+    ordered.sort()
+
+
+@jit
+def order_windows(counts: Array, calm: Array) -> None:
+    """The windows of all channels from their rings, as after their last fits."""
+    for channel in range(N_CHANNELS):
+        if counts[at.N_FITTED + channel] > 0:
+            begin, end = window_at(counts[at.N_FITTED + channel], N_NEEDED[channel], DELAYS[channel])
+            order_window(at.window_of(calm, channel), at.ring_of(calm, channel), begin, end)
+
+
+@jit
+def learn_value(numbers: Array, counts: Array, calm: Array, moving: Array, channel: int, value: float) -> None:
+    """Take a calm value in; fit the channel's tail anew every so often."""
+    ring, n = at.ring_of(calm, channel), counts[at.N_CALM + channel]
+    ring[n % ring.size] = value
+    counts[at.N_CALM + channel] = n + 1
+    if n + 1 >= N_NEEDED[channel] and n + 1 - counts[at.N_FITTED + channel] >= at.REFIT_EVERY:
+        refit(numbers, counts, calm, moving, channel)
+
+
+@jit
+def tail_probability(value: float, ordered: Array, n: int, tail: Array) -> float:
+    """P(a calm value >= value), by rank below the threshold u and by the Pareto tail (u, scale, shape) above it."""
     if value > tail[0]:
         p = (1 - TAIL_QUANTILE) * (1 + tail[2] * (value - tail[0]) / tail[1]) ** (-1 / tail[2])
         return float(max(p, SMALLEST_P))
-    n = len(ordered)
-    return float((1.0 + n - np.searchsorted(ordered, value)) / (n + 1))
+    return (1.0 + n - n_below(ordered, n, value)) / (n + 1)
 
 
-class TailCalibration:
-    """The tail of one channel's calm values.
-
-    Parameters
-    ----------
-    gap
-        Samples without an excess after which the next one starts a new cluster; a few time constants of the channel.
-    n_needed
-        Values before the channel is calibrated.
-    delay
-        Values that the tail lags behind, once it is ten times as old: a slow fault must not widen its own tail.
-    """
-
-    def __init__(self, gap: int, n_needed: int = N_NEEDED, delay: int = 0) -> None:
-        self.gap = gap
-        self.n_needed = n_needed
-        self.delay = delay
-        self._ring = np.zeros(MEMORY + delay + SPARE, np.float32)
-        self._n = 0
-        self._n_fitted = 0
-        self._ordered: Array = np.zeros(0)
-        self._tail: Array = np.zeros(3)
-
-    @property
-    def n_missing(self) -> int:
-        """Values still needed before the channel is calibrated."""
-        return max(0, self.n_needed - self._n)
-
-    def learn(self, value: float) -> None:
-        self._ring[self._n % len(self._ring)] = value
-        self._n += 1
-        if self._n >= self.n_needed and self._n - self._n_fitted >= REFIT_EVERY:
-            self._n_fitted = self._n
-            self._fit()
-
-    def probability(self, value: float) -> float:
-        """Tail probability of a value; 1 for NaN, and while the channel is not calibrated."""
-        if self._n_fitted == 0 or np.isnan(value):
-            return 1.0
-        return float(tail_probability(float(np.float32(value)), self._ordered, self._tail))  # as the ring keeps it
-
-    def _fit(self) -> None:
-        end = max(self.n_needed, self._n_fitted - min(self.delay, self._n_fitted // 10))
-        n_window = max(self.n_needed, min(MEMORY, end // 2))
-        window = self._ring[np.arange(end - n_window, end) % len(self._ring)].astype(np.float64)
-        self._tail[:] = fit_tail(window, self.gap)
-        self._ordered = np.sort(window)
-
-    def to_state(self) -> dict[str, Any]:
-        return {
-            "gap": self.gap,
-            "n_needed": self.n_needed,
-            "delay": self.delay,
-            "ring": self._ring.copy(),
-            "n": self._n,
-            "n_fitted": self._n_fitted,
-        }
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any]) -> TailCalibration:
-        calibration = cls(state["gap"], state["n_needed"], state["delay"])
-        calibration._ring[:] = state["ring"]
-        calibration._n, calibration._n_fitted = state["n"], state["n_fitted"]
-        if calibration._n_fitted:
-            calibration._fit()
-        return calibration
+@jit
+def n_missing(counts: Array, channel: int) -> int:
+    """Values still needed before a channel is calibrated."""
+    return max(0, int(N_NEEDED[channel] - counts[at.N_CALM + channel]))
 
 
-def cluster_probability(p: Array, cluster_length: Array) -> Array:
+@jit
+def probability(numbers: Array, counts: Array, calm: Array, channel: int, value: float) -> float:
+    """Tail probability of a value in a channel that is calibrated."""
+    begin, end = window_at(counts[at.N_FITTED + channel], N_NEEDED[channel], DELAYS[channel])
+    kept = float(np.float32(value))  # as the ring keeps it
+    tail = at.tail_of(numbers, channel)
+    return tail_probability(kept, at.window_of(calm, channel), end - begin, tail)
+
+
+@jit
+def cluster_probability(p: float, log_length: float) -> float:
     """Probability that a *cluster* of values this improbable begins at a record.
 
     An average that is far out stays there for about its time constant, so that many records share one event: the
-    extremal index[^1] is 1 / cluster_length. The whole division applies from p = 0.01 down: the bulk has no clusters.
+    extremal index[^1] is 1 / length. The whole division applies from p = 0.01 down: the bulk has no clusters.
 
     [^1]: Leadbetter, Extremes and local dependence in stationary sequences, 1983.
     """
-    in_tail = np.minimum(1.0, -np.log10(np.maximum(p, SMALLEST_P)) / 2)
-    result: Array = p / cluster_length**in_tail
-    return result
+    in_tail = min(1.0, -math.log(max(p, SMALLEST_P)) / LOG_OF_TAIL)
+    return p * math.exp(-in_tail * log_length)
 
 
+@jit
 def to_score(p: float) -> float:
     """Anomaly score in [0, 1) of a tail probability: d / (3 + d), where d = -log10 p counts the zeros.
 
     0.5 is one calm sample in a thousand, 2/3 one in a million, 0.8 one in 10^12: the same on every stream.
     """
-    decades = max(0.0, -float(np.log10(max(p, SMALLEST_P))))
+    decades = max(0.0, -math.log10(max(p, SMALLEST_P)))
     return decades / (3.0 + decades)
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from scrnn_stream._compile import jit
+from scrnn_stream.places import N_SCALED, SCALE_MEAN, SCALE_VARIANCE
+
+Vector = NDArray[np.float64]
 
 LARGEST_READING = 1e100  # beyond it squares overflow: such a reading is missing, as an infinity is
 SCALE_MEMORY = 5000  # samples; the scale follows a machine that ages
@@ -33,16 +38,29 @@ class Columns:
         for name in new:
             self._column[name] = len(self.names)
             self.names.append(name)
+        self._doubles = f"{len(self.names) + 1}d"
+        self._pick: Callable[[Any], Iterable[Any]] | None = itemgetter(*self.names) if len(self.names) > 1 else None
         return bool(new)
 
-    def vector(self, x: Mapping[Any, Any]) -> Array:
+    def read_whole(self, out: Vector, x: Mapping[Any, Any], time: float) -> bool:
+        """Write readings and time, D + 1 numbers, at one go, if `x` has a number for each of our names; else False.
+
+        False makes no promise of what is written. What is not finite, or too large for a reading, is written as it is.
+        """
+        try:
+            readings = [x[name] for name in self.names] if self._pick is None else self._pick(x)
+            struct.pack_into(self._doubles, out, 0, *readings, time)  # type: ignore[arg-type]
+        except (KeyError, TypeError, ValueError, OverflowError, struct.error):
+            return False
+        return True
+
+    def read(self, out: Vector, x: Mapping[Any, Any]) -> None:
         """The readings in column order; NaN where one is missing, infinite or no number. Unknown names are left out."""
-        values = np.full(len(self.names), np.nan)
+        out[:] = math.nan
         for name, reading in x.items():
             column = self._column.get(name)
             if column is not None:
-                values[column] = as_reading(reading)
-        return values
+                out[column] = as_reading(reading)
 
 
 def as_reading(value: Any) -> float:
@@ -54,45 +72,48 @@ def as_reading(value: Any) -> float:
     return number if abs(number) <= LARGEST_READING else math.nan
 
 
-class Scale(NamedTuple):
-    """Running mean and variance of each sensor, recent samples first.
+@jit
+def scaled(z: Vector, table: Vector, x: Vector) -> None:
+    """z = (x - mean) / deviation, (D): limited to what a network can digest. NaN stays NaN; without a scale z = 0.
 
-    The gain 3 / (n + 2) is polynomial-decay averaging[^1]: early samples, taken while nothing was settled, fade.
+    The deviation of a sensor that has not moved counts as 1, so that it stays at 0.
+    """
+    for j in range(x.size):
+        variance = table[SCALE_VARIANCE, j]
+        value = (x[j] - table[SCALE_MEAN, j]) / (np.sqrt(variance) if variance > 0 else 1.0)
+        if value > LARGEST_DEVIATION:
+            value = LARGEST_DEVIATION
+        elif value < -LARGEST_DEVIATION:
+            value = -LARGEST_DEVIATION
+        z[j] = 0.0 if table[N_SCALED, j] < 2 and np.isfinite(value) else value
+
+
+@jit
+def unscaled(z: float, table: Vector, j: int) -> float:
+    """x = z deviation + mean of sensor j; NaN without a scale."""
+    if table[N_SCALED, j] < 2:
+        return np.nan
+    variance = table[SCALE_VARIANCE, j]
+    return float(z * (np.sqrt(variance) if variance > 0 else 1.0) + table[SCALE_MEAN, j])
+
+
+@jit
+def learn_scale(table: Vector, x: Vector) -> None:
+    """mean += g d, variance = (1 - g) (variance + g d^2), with d = x - mean and the gain g = 3 / (n + 2).
+
+    This is polynomial-decay averaging[^1]: early samples, taken while nothing was settled, fade. A wild reading counts
+    as ten standard deviations once the scale is known.
 
     [^1]: Shamir, Zhang, Stochastic gradient descent for non-smooth optimization, 2013, arXiv:1212.1824.
     """
-
-    mean: Array
-    variance: Array
-    n: Array
-
-    @classmethod
-    def of_size(cls, n_sensors: int) -> Scale:
-        return cls(np.zeros(n_sensors), np.zeros(n_sensors), np.zeros(n_sensors))
-
-    def grow(self, n_sensors: int) -> Scale:
-        return Scale(*(np.concatenate([old, np.zeros(n_sensors - len(old))]) for old in self))
-
-    @property
-    def deviation(self) -> Array:
-        """Standard deviation; 1 for a sensor that has not moved, so that it stays at 0."""
-        return np.where(self.variance > 0, np.sqrt(self.variance), 1.0)
-
-    def apply(self, values: Array) -> Array:
-        """Centred, scaled and limited to what a network can digest; NaN stays NaN."""
-        z: Array = np.clip((values - self.mean) / self.deviation, -LARGEST_DEVIATION, LARGEST_DEVIATION)
-        return np.where((self.n < 2) & np.isfinite(z), 0.0, z)
-
-    def invert(self, z: Array) -> Array:
-        return z * self.deviation + self.mean
-
-    def learn(self, values: Array) -> None:
-        """Take a vector in; a wild reading counts as ten standard deviations once the scale is known."""
-        present = np.isfinite(values)
-        difference = np.where(present, values - self.mean, 0.0)
-        limit = np.where((self.n >= 20) & (self.variance > 0), 10 * np.sqrt(self.variance), np.inf)
-        difference = np.clip(difference, -limit, limit)
-        self.n[present] += 1
-        gain = np.where(present, 3.0 / (np.minimum(self.n, SCALE_MEMORY) + 2.0), 0.0)
-        self.mean[:] += gain * difference
-        self.variance[:] = (1 - gain) * (self.variance + gain * difference**2)
+    for j in range(x.size):
+        if not np.isfinite(x[j]):
+            continue
+        d, variance, n = x[j] - table[SCALE_MEAN, j], table[SCALE_VARIANCE, j], table[N_SCALED, j]
+        if n >= 20 and variance > 0:
+            limit = 10 * np.sqrt(variance)
+            d = min(max(d, -limit), limit)
+        gain = 3.0 / (min(n + 1, SCALE_MEMORY) + 2.0)
+        table[N_SCALED, j] = n + 1
+        table[SCALE_MEAN, j] += gain * d
+        table[SCALE_VARIANCE, j] = (1 - gain) * (variance + gain * d * d)

@@ -251,13 +251,13 @@ class SCRNN:
     @property
     def time_constants(self) -> Array:
         """The memory tau of each context unit, a = exp(-1 / tau), in units of dt."""
-        m = self._parameters()[3].astype(np.float64)
+        m = self._parameters()[2].astype(np.float64)
         return np.asarray(1.0 / np.log1p(np.exp(-m)))
 
     @property
     def scale(self) -> Array:
         """The learned standard deviation of each output (Y,); without any where the loss is not `gaussian`."""
-        return np.asarray(np.exp(self._parameters()[7].astype(np.float64)))
+        return np.asarray(np.exp(self._parameters()[6].astype(np.float64)))
 
     @property
     def n_learned(self) -> int:
@@ -310,11 +310,11 @@ class SCRNN:
         """R, P, A, b, B', m, U, V, c, l: views of a vector like theta."""
         _, H, C, _, _, _, _ = shape
         W, *others = _layout.parameters(theta, shape)
-        return [W[:, :H], W[:, H : H + C], W[:, H + C :], *others]
+        return [W[:, :H], W[:, H : H + C], W[:, H + C : -1], W[:, -1], *others]
 
     @staticmethod
     def _tape_blocks(network: Array, shape: _layout.Shape) -> list[Array]:
-        """h, s, x, and what the context units keep of a step: views of the tape."""
+        """h and s, x, and what else a row holds: views of the tape."""
         D, H, C, _, _, _, _ = shape
         tape = _layout.tape_of(network, shape)
         return [tape[:, : H + C], tape[:, H + C : H + C + D], tape[:, H + C + D :]]

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from scrnn_stream import SCRNNDetector
-from scrnn_stream.anomaly import N_QUEUED
+from scrnn_stream import places as at
 from scrnn_stream.calibration import to_score
 from scrnn_stream.encoding import decode, encode
-from scrnn_stream.picture import MOST_DENSE
+from scrnn_stream.places import MOST_DENSE, N_QUEUED
 
 NAMES = ("flow", "pressure", "current", "vibration")
 Stream = list[dict[str, Any]]
@@ -306,19 +306,19 @@ def test_a_lasting_new_state_is_adopted_after_so_many_records_and_then_is_calm()
 def test_a_protected_record_moves_time_but_does_not_count_as_calm(trained: Callable[[], SCRNNDetector]) -> None:
     detector = trained()
     fault = dict.fromkeys(NAMES, 1e4)
-    calm = [tail["n"] for tail in detector.to_state()["tails"]]
+    calm = detector.to_state()["counts"][at.N_CALM : at.N_FITTED]
     for _ in range(50):
         detector.learn_one(fault)
     assert detector.in_episode
-    assert [tail["n"] for tail in detector.to_state()["tails"]] == calm
+    np.testing.assert_array_equal(detector.to_state()["counts"][at.N_CALM : at.N_FITTED], calm)
     assert detector.score_one(fault) > to_score(1e-6)
 
 
 def test_what_led_up_to_a_fault_is_not_learned(trained: Callable[[], SCRNNDetector]) -> None:
     detector = trained()
-    assert len(detector.to_state()["queue"]) == N_QUEUED
+    assert detector.to_state()["counts"][at.N_WAITING] == N_QUEUED
     detector.learn_one(dict.fromkeys(NAMES, 1e4))
-    assert detector.to_state()["queue"] == []
+    assert detector.to_state()["counts"][at.N_WAITING] == 0
 
 
 def test_a_sensor_not_known_yet_is_not_to_blame(trained: Callable[[], SCRNNDetector]) -> None:

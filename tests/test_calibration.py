@@ -10,23 +10,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scrnn_stream import calibration as cal
+from scrnn_stream import channels as ch
+from scrnn_stream import places as at
 from scrnn_stream.calibration import (
-    MEMORY,
+    DELAYS,
+    LOG_CLUSTER_LENGTHS,
     N_NEEDED,
-    REFIT_EVERY,
     SMALLEST_P,
     TAIL_QUANTILE,
-    TailCalibration,
     cluster_probability,
+    exchange,
     fit_tail,
+    learn_value,
+    n_clusters,
+    n_missing,
+    order_windows,
+    probability,
     tail_probability,
     to_probability,
     to_score,
+    window_at,
 )
-from scrnn_stream.encoding import decode, encode
+from scrnn_stream.places import MEMORY, REFIT_EVERY
 from tests.naive import fit_tail as naive_fit
 from tests.naive import tail_probability as naive_probability
 
+N_LEAST = int(N_NEEDED[ch.ERROR])
 PRIOR = {name: getattr(cal, name) for name in ("TAIL_QUANTILE", "PRIOR_SHAPE", "PRIOR_WEIGHT", "UNCERTAINTY")}
 
 
@@ -43,33 +52,113 @@ def windows() -> dict[str, np.ndarray]:
     }
 
 
-def learned(values: np.ndarray, gap: int = 0) -> TailCalibration:
-    calibration = TailCalibration(gap)
+class Tails:
+    """The calibration of one channel of a machine."""
+
+    def __init__(self, channel: int = ch.ERROR) -> None:
+        self.channel = channel
+        self.numbers = np.zeros(at.TABLE)
+        self.counts = np.zeros(at.N_COUNTS, np.int64)
+        self.calm = np.zeros(at.N_CALM_PLACES, np.float32)
+        self.moving = np.zeros(at.N_MOVING, np.float32)
+
+    @property
+    def n_missing(self) -> int:
+        return n_missing(self.counts, self.channel)
+
+    def learn(self, value: float) -> None:
+        learn_value(self.numbers, self.counts, self.calm, self.moving, self.channel, value)
+
+    def probability(self, value: float) -> float:
+        if self.n_missing:
+            return 1.0
+        return probability(self.numbers, self.counts, self.calm, self.channel, value)
+
+    @property
+    def fitted(self) -> tuple[int, int]:
+        """From which value to before which one the tail was fitted."""
+        return window_at(int(self.counts[at.N_FITTED + self.channel]), N_NEEDED[self.channel], DELAYS[self.channel])
+
+
+def learned(values: np.ndarray, channel: int = ch.ERROR) -> Tails:
+    tails = Tails(channel)
     for value in values:
-        calibration.learn(value)
-    return calibration
+        tails.learn(value)
+    return tails
+
+
+def fitted(window: np.ndarray, gap: int) -> np.ndarray:
+    tail = np.zeros(3)
+    fit_tail(tail, np.sort(window), window, 0, len(window), gap)
+    return tail
+
+
+# -- the window --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("channel", [ch.ERROR, ch.SENSOR, ch.LONG_RANGE])
+def test_the_window_is_the_sorted_newest_values_after_every_fit(channel: int) -> None:
+    values = np.round(np.random.default_rng(6).normal(size=2 * MEMORY + 1500), 2).astype(np.float32)  # with equal ones
+    tails, n_checked = Tails(channel), 0
+    for t, value in enumerate(values):
+        tails.learn(value)
+        if tails.counts[at.N_FITTED + channel] == t + 1:
+            begin, end = tails.fitted
+            window = at.window_of(tails.calm, channel)[: end - begin]
+            np.testing.assert_array_equal(window, np.sort(values[begin:end]))
+            n_checked += 1
+    assert n_checked == 1 + (len(values) - N_NEEDED[channel]) // REFIT_EVERY
+
+
+def test_the_window_lags_behind_once_it_is_old_and_is_the_younger_half_at_first() -> None:
+    assert window_at(200, 200, 0) == (0, 200)
+    assert window_at(1000, 200, 0) == (500, 1000)
+    assert window_at(9000, 200, 0) == (9000 - MEMORY, 9000)
+    assert window_at(1000, 200, 300) == (450, 900)
+    assert window_at(9000, 200, 300) == (8700 - MEMORY, 8700)
+
+
+@settings(max_examples=100)
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=30), st.lists(st.integers(0, 9), max_size=9), st.data())
+def test_values_are_exchanged_and_the_order_kept(old: list[int], new: list[int], data: st.DataObject) -> None:
+    gone = data.draw(st.lists(st.sampled_from(range(len(old))), unique=True, max_size=len(old)))
+    kept = [value for i, value in enumerate(old) if i not in gone]
+    out = np.full(len(kept) + len(new), -1, np.float32)
+    exchange(out, *(np.sort(np.array(part, np.float32)) for part in (old, [old[i] for i in gone], new)))
+    np.testing.assert_array_equal(out, sorted(kept + new))
+
+
+def test_clusters_are_counted_in_order_of_time_across_the_end_of_the_ring() -> None:
+    ring = np.zeros(10, np.float32)
+    ring[[8, 9, 0, 4]] = 1.0  # times 8, 9, 10 and 14
+    assert n_clusters(ring, 5, 15, 0.5, 3) == 2
+    assert n_clusters(ring, 5, 15, 0.5, 4) == 1
+    assert n_clusters(ring, 5, 15, 1.5, 0) == 0
+
+
+# -- the tail ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("gap", [0, 10, 60])
 @pytest.mark.parametrize("name", list(windows()))
 def test_the_tail_is_its_naive_twin(name: str, gap: int) -> None:
     window = windows()[name]
-    np.testing.assert_allclose(fit_tail(window, gap), naive_fit(window, gap, **PRIOR), rtol=1e-9)
+    np.testing.assert_allclose(fitted(window, gap), naive_fit(window, gap, **PRIOR), rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", list(windows()))
 def test_the_probability_is_its_naive_twin(name: str) -> None:
     ordered = np.sort(windows()[name])
-    tail = np.array(fit_tail(ordered, 0))
+    tail = fitted(ordered, 0)
     for value in np.linspace(ordered[0] - 1, 2 * ordered[-1] + 1, 99):
         expected = naive_probability(value, ordered, *tail, TAIL_QUANTILE)
-        assert tail_probability(value, ordered, tail) == pytest.approx(expected, rel=1e-9)
+        assert tail_probability(value, ordered, len(ordered), tail) == pytest.approx(expected, rel=1e-9)
 
 
 def test_below_the_tail_the_probability_is_the_rank_exactly() -> None:
-    calibration = learned(np.random.default_rng(2).permutation(N_NEEDED).astype(float))
-    for value in range(0, int(0.85 * N_NEEDED), 7):
-        assert calibration.probability(value) == (1 + N_NEEDED - value) / (N_NEEDED + 1)
+    calibration = learned(np.random.default_rng(2).permutation(N_LEAST).astype(float))
+    for value in range(0, int(0.85 * N_LEAST), 7):
+        assert calibration.probability(value) == (1 + N_LEAST - value) / (N_LEAST + 1)
 
 
 @pytest.mark.parametrize("name", list(windows()))
@@ -82,7 +171,7 @@ def test_a_larger_value_is_never_more_probable(name: str) -> None:
 
 
 @settings(max_examples=40)
-@given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=N_NEEDED, max_size=N_NEEDED + 50), st.floats(-1e9, 1e9))
+@given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=N_LEAST, max_size=N_LEAST + 50), st.floats(-1e9, 1e9))
 def test_the_probability_is_one_whatever_was_learned(values: list[float], value: float) -> None:
     assert SMALLEST_P <= learned(np.array(values)).probability(value) <= 1
 
@@ -114,33 +203,28 @@ def test_recent_values_count_and_old_ones_are_forgotten() -> None:
 
 
 def test_nothing_is_improbable_until_enough_values_are_known() -> None:
-    calibration = TailCalibration(0)
-    for n in range(N_NEEDED):
-        assert calibration.n_missing == N_NEEDED - n
+    calibration = Tails()
+    for n in range(N_LEAST):
+        assert calibration.n_missing == N_LEAST - n
         assert calibration.probability(1e9) == 1.0
         calibration.learn(float(n % 17))
     assert calibration.n_missing == 0
     assert calibration.probability(1e9) < 1e-3
 
 
-@pytest.mark.parametrize("n", [50, N_NEEDED, N_NEEDED + REFIT_EVERY - 1, 1117, 2 * MEMORY + 777])
-def test_a_restored_calibration_goes_on_identically(n: int) -> None:
+@pytest.mark.parametrize("channel", [ch.ERROR, ch.SENSOR])
+@pytest.mark.parametrize("n", [50, N_LEAST, N_LEAST + REFIT_EVERY - 1, 1117, 2 * MEMORY + 777])
+def test_the_windows_follow_from_the_rings(n: int, channel: int) -> None:
     rng = np.random.default_rng(5)
-    original = learned(rng.exponential(size=n), gap=10)
-    restored = TailCalibration.from_state(decode(encode(original.to_state())))
+    original, restored = learned(rng.exponential(size=n), channel), Tails(channel)
+    restored.numbers[:], restored.counts[:] = original.numbers, original.counts
+    restored.calm[: at.WINDOWS] = original.calm[: at.WINDOWS]
+    order_windows(restored.counts, restored.calm)
     for value in rng.exponential(size=300):
         assert restored.probability(value) == original.probability(value)
         assert restored.probability(9 * value) == original.probability(9 * value)
         original.learn(value)
         restored.learn(value)
-
-
-def test_a_state_does_not_move_with_its_calibration() -> None:
-    calibration = learned(np.arange(250.0))
-    state = calibration.to_state()
-    before = encode(state)
-    calibration.learn(1e6)
-    assert encode(state) == before
 
 
 @given(st.floats(SMALLEST_P, 1.0))
@@ -156,8 +240,9 @@ def test_the_score_says_what_its_docstring_says() -> None:
 
 def test_a_cluster_is_no_more_probable_than_its_record_and_the_bulk_is_nearly_left_alone() -> None:
     p = np.array([1.0, 0.5, 1e-2, 1e-9, 0.0])
-    clustered = cluster_probability(p, np.full(5, 8.0))
+    clustered = np.array([cluster_probability(value, np.log(8.0)) for value in p])
     assert clustered[0] == 1.0
     assert (np.diff(clustered) < 0).all()
     np.testing.assert_allclose(clustered[2:], p[2:] / 8)
-    np.testing.assert_array_equal(cluster_probability(p, np.ones(5)), p)
+    np.testing.assert_array_equal([cluster_probability(value, 0.0) for value in p], p)
+    np.testing.assert_allclose(np.exp(LOG_CLUSTER_LENGTHS), ch.CLUSTER_LENGTHS)

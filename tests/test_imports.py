@@ -6,15 +6,15 @@ from pathlib import Path
 import scrnn_stream
 
 CORE = (
-    "_compile encoding channels records features",
-    "_algebra picture calibration alert episodes continuity simulate",
-    "_simd _layout",
-    "_kernels",
-    "network",
-    "fleet",
-    "evidence wording",
+    "_compile encoding channels records",
+    "_algebra places precision alert episodes continuity simulate",
+    "_simd _layout features picture calibration",
+    "_kernels absorbing",
+    "network evidence",
+    "fleet judging wording",
+    "machines",
     "anomaly forecasting regression classification checkpoint protocols chart",
-    "monitor report",
+    "detector_fleet monitor report",
     *("pipeline", "worker"),
 )  # all other modules are commands: they may import anything, and the core none of them
 LAYER = {module: number for number, layer in enumerate(CORE) for module in layer.split()}
@@ -33,5 +33,5 @@ def test_each_module_of_the_core_imports_only_from_the_layers_below_it() -> None
 
 
 def test_the_public_names_are_these() -> None:
-    assert scrnn_stream.__all__ == ["SCRNN", "Cause", "SCRNNDetector", "SCRNNFleet"]
+    assert scrnn_stream.__all__ == ["SCRNN", "Cause", "SCRNNDetector", "SCRNNDetectorFleet", "SCRNNFleet"]
     assert all(hasattr(scrnn_stream, name) for name in scrnn_stream.__all__)

@@ -23,14 +23,14 @@ OPTIMIZERS = ["sgd", "rmsprop", "adam"]
 def named(network, vector=None):
     """Copies of the weights, or of a vector laid out like them, by their letters."""
     theta = _layout.theta_of(network._network, network._shape) if vector is None else vector
-    W, b, B, m, U, V, c, log_scale = _layout.parameters(theta, network._shape)
+    W, B, m, U, V, c, log_scale = _layout.parameters(theta, network._shape)
     H, C = network.n_hidden, network.n_context
-    parts = (W[:, H + C :], W[:, :H], W[:, H : H + C], B.T, U, V, b, c, m, log_scale)
+    parts = (W[:, H + C : -1], W[:, :H], W[:, H : H + C], B.T, U, V, W[:, -1], c, m, log_scale)
     return {name: view.astype(float) for name, view in zip(NAMES, parts, strict=True)}
 
 
 def weights_of(network):
-    """W, b, B', m, U, V, c, l: views."""
+    """W, B', m, U, V, c, l: views."""
     return _layout.parameters(_layout.theta_of(network._network, network._shape), network._shape)
 
 
@@ -40,8 +40,8 @@ def made(shape, seed=0, **arguments):
     arguments = {"dtype": "float64", "memory": (2, 30), "seed": seed, **arguments}
     network = SCRNN(n_inputs, n_outputs, n_hidden=n_hidden, n_context=n_context, **arguments)
     rng = np.random.default_rng(seed)
-    _, b, _, _, U, V, c, log_scale = weights_of(network)
-    for weights in (U, V, b, c, log_scale):
+    W, _, _, U, V, c, log_scale = weights_of(network)
+    for weights in (U, V, W[:, -1], c, log_scale):
         weights[:] = rng.normal(size=weights.shape)
     return network
 
@@ -307,7 +307,7 @@ class TestTrouble:
 
     def test_a_state_that_overflows_starts_again_from_rest(self):
         network = SCRNN(1, 1, n_hidden=1, n_context=1, activation="relu", seed=0)
-        weights_of(network)[0][:] = 1e9, 1.0, 1.0  # R, P, A
+        weights_of(network)[0][:] = 1e9, 1.0, 1.0, 0.0  # R, P, A, b
         with np.errstate(all="ignore"):
             losses = [network.learn([1.0], [0.0]) for _ in range(6)]
         np.testing.assert_array_equal(losses, [*[0.0] * 5, np.nan])
@@ -316,7 +316,7 @@ class TestTrouble:
 
     def test_an_overflowing_gradient_changes_no_weight(self):
         network = made((1, 1, 0, 2))
-        weights_of(network)[5][:] = 1e200  # V
+        weights_of(network)[4][:] = 1e200  # V
         before = network.to_state()["theta"]
         with np.errstate(all="ignore"):
             network.learn([1e150], [0.0])
@@ -447,7 +447,9 @@ class TestItsState:
     def test_bytes_are_compact(self):
         network = SCRNN(8, 8, truncation_length=20, seed=0)
         network.replay(*stream(100, 8, 8)[:2])
-        numbers = 2 * network.n_parameters + 21 * (32 + 3 * 16 + 8) + 16 * 9  # weights, mean squares, window, traces
+        numbers = (
+            2 * network.n_parameters + 21 * (32 + 3 * 16 + 8 + 1) + 16 * 9
+        )  # weights, mean squares, window, traces
         assert 0 <= len(network.to_bytes()) - 4 * numbers < 1000
 
     def test_foreign_bytes_are_refused(self):

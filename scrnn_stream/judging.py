@@ -1,0 +1,242 @@
+"""A record judged and learned, start to end, on plain arrays: forecast, errors, evidence, probability, score.
+
+    assess    what the record says, given the network's forecast; changes nothing but scratch space
+    learn     takes the assessed record in
+    process   both, with the network in between, for the records of many machines in their order
+
+The arrays of a machine are those of the :mod:`~scrnn_stream.places`, with one row of weights and state of its network.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scrnn_stream import _kernels as network
+from scrnn_stream import places as at
+from scrnn_stream._compile import jit, view
+from scrnn_stream._layout import N_COUNTS as N_NETWORK_COUNTS
+from scrnn_stream.absorbing import learn_picture, refresh, variance_of
+from scrnn_stream.calibration import (
+    LOG_CLUSTER_LENGTHS,
+    cluster_probability,
+    learn_value,
+    n_missing,
+    probability,
+    to_score,
+)
+from scrnn_stream.channels import LEVEL, N_CHANNELS, N_DISTANCES, SENSOR, SETTLED_AFTER
+from scrnn_stream.evidence import advance, measure
+from scrnn_stream.features import LARGEST_READING, learn_scale, scaled, unscaled
+from scrnn_stream.picture import limited
+
+Array = NDArray[Any]
+Machine = tuple[Array, ...]  # as `machine_of` and `desk_of` lay them out
+Desk = tuple[Array, ...]
+
+UNLIKELY = 0.05  # values of smaller probability count in proportion to it
+PROTECTION_P = 1e-5  # a record less probable than this does not enter the picture of calm, whatever the budget
+LONGEST_GAP = 1e6  # usual intervals
+
+
+# ------------------------------------------------------------------------------------------------------------- to judge
+
+
+@jit
+def steps_since(numbers: Array, time: float) -> float:
+    """Time since the last record in usual intervals; 1 for all that is not a gap."""
+    last, interval = numbers[at.TIME], numbers[at.INTERVAL]
+    if np.isnan(time) or np.isnan(last) or interval <= 0:
+        return 1.0
+    ratio = (time - last) / interval
+    return float(min(ratio, LONGEST_GAP)) if ratio > 1.5 else 1.0
+
+
+@jit
+def look(head: Array, numbers: Array, counts: Array, calm: Array) -> float:
+    """The p of each channel, before their statistics; and the least one with the price of each look."""
+    n_looking, least = 0, 1.0
+    for k in range(N_CHANNELS):
+        p, statistic = 1.0, head[at.STATISTICS + k]
+        if np.isfinite(statistic) and n_missing(counts, k) == 0:
+            p = cluster_probability(probability(numbers, counts, calm, k, statistic), LOG_CLUSTER_LENGTHS[k])
+            n_looking += 1
+        head[k] = p
+        least = min(least, p)
+    return min(1.0, n_looking * least) if n_looking > 0 else 1.0
+
+
+@jit
+def read(x: Array, record: Array) -> None:
+    """x = the readings of a record; NaN for those that are none."""
+    for j in range(x.size):
+        x[j] = record[j] if abs(record[j]) <= LARGEST_READING else np.nan
+
+
+@jit
+def assess(forecast: Array, step: float, machine: Machine, desk: Desk) -> None:
+    """Assess the readings on the desk; `forecast` (D) is what the network expected of them, in scaled units."""
+    numbers, counts, calm, table, covariance, _, _, _ = machine
+    work, _, head, _, x, scratch, _ = desk
+    for j in range(x.size):
+        expected = unscaled(forecast[j], table, j)
+        reading = limited(x[j], table, variance_of(covariance[LEVEL], j), j)
+        scratch[at.ERRORS, j] = np.nan if step > 1 else reading - expected  # across a gap nothing was expected
+    measure(machine, desk)
+    work[at.P] = look(head, numbers, counts, calm)
+    work[at.SCORE] = to_score(work[at.P])
+    work[at.STEP] = step
+
+
+# ------------------------------------------------------------------------------------------------------------- to learn
+
+
+@jit
+def move_clock(numbers: Array, time: float) -> None:
+    """The usual interval follows the gaps between records; a long one counts as three."""
+    last, interval = numbers[at.TIME], numbers[at.INTERVAL]
+    if np.isnan(time) or time <= last:
+        return
+    if not np.isnan(last):
+        gap = time - last
+        numbers[at.INTERVAL] += 0.02 * (min(gap, 3 * interval) - interval) if interval > 0 else gap
+    numbers[at.TIME] = time
+
+
+@jit
+def learn_oldest(grace_period: int, machine: Machine, desk: Desk) -> None:
+    """Learn the measurement that has waited longest.
+
+    It counts less the less likely it was: a slow fault would otherwise teach its own beginning as normal.
+    """
+    numbers, counts, calm, _, _, _, heads, tables = machine
+    head, measured, weights = heads[counts[at.HEAD]], tables[counts[at.HEAD]], at.weights_of(desk[0])
+    counts[at.HEAD] = (counts[at.HEAD] + 1) % at.N_PLACES
+    counts[at.N_WAITING] -= 1
+    if counts[at.N_RECORDS] >= grace_period:
+        for k in range(N_CHANNELS):
+            statistic = head[at.STATISTICS + k]
+            if counts[at.N_RECORDS] >= SETTLED_AFTER[k] and np.isfinite(statistic):
+                learn_value(numbers, counts, calm, desk[1], k, statistic)
+    for k in range(N_DISTANCES):
+        weights[k] = min(1.0, head[k] / UNLIKELY)
+    weights[LEVEL] = min(weights[LEVEL], head[SENSOR] / UNLIKELY)
+    learn_picture(measured, weights, machine, desk)
+
+
+@jit
+def wait(machine: Machine, desk: Desk) -> None:
+    """Put the measurement on the desk at the end of the queue."""
+    _, counts, _, _, _, _, heads, tables = machine
+    _, _, head, measured, _, _, _ = desk
+    place = (counts[at.HEAD] + counts[at.N_WAITING]) % at.N_PLACES
+    counts[at.N_WAITING] += 1
+    for i in range(head.size):
+        heads[place, i] = head[i]
+    for i in range(measured.shape[0]):
+        for j in range(measured.shape[1]):
+            tables[place, i, j] = measured[i, j]
+
+
+@jit
+def learn(time: float, grace_period: int, accept_after: int, machine: Machine, desk: Desk) -> None:
+    """Take the record in that is assessed on the desk, with its scaled readings. Time moves."""
+    numbers, counts, _, table, _, _, _, _ = machine
+    work, _, _, _, x, scratch, _ = desk
+    is_calm = work[at.P] >= PROTECTION_P
+    if is_calm:
+        learn_scale(table, x)
+    for j in range(x.size):
+        if np.isfinite(scratch[at.SCALED_X, j]):
+            table[at.PREVIOUS, j] = scratch[at.SCALED_X, j]
+    advance(machine, desk)
+    move_clock(numbers, time)
+    if is_calm:
+        counts[at.N_IMPROBABLE] = 0
+        wait(machine, desk)
+        n_held = at.N_QUEUED if counts[at.N_RECORDS] >= grace_period else 0
+        while counts[at.N_WAITING] > n_held:
+            learn_oldest(grace_period, machine, desk)
+        return
+    counts[at.N_WAITING] = 0  # what led up to an episode is suspect
+    counts[at.N_IMPROBABLE] += 1
+    if counts[at.N_IMPROBABLE] >= accept_after:
+        adopt(machine, desk)
+
+
+@jit
+def forget(machine: Machine, desk: Desk) -> None:
+    """Start the picture of calm and the tails anew; the averages go on."""
+    _, counts, _, table, covariance, _, _, _ = machine
+    table[at.PICTURE :] = 0.0
+    table[at.LOW : at.LOW + 2] = np.inf
+    table[at.HIGH : at.HIGH + 2] = -np.inf
+    covariance[:] = 0.0
+    counts[at.N_RECORDS] = 0
+    counts[at.N_CALM : at.N_COUNTS] = 0
+    refresh(machine, desk)
+
+
+@jit
+def adopt(machine: Machine, desk: Desk) -> None:
+    """Adopt a lasting new state: scale, picture and tails are learned anew, the network keeps its weights."""
+    _, counts, _, table, _, _, _, _ = machine
+    counts[at.N_IMPROBABLE] = 0
+    counts[at.N_REGIMES] += 1
+    table[at.SCALE_MEAN : at.N_SCALED + 1] = 0.0
+    forget(machine, desk)
+
+
+# ------------------------------------------------------------------------------------------------------------------ all
+
+
+@jit
+def process(
+    scores: Array,
+    records: Array,
+    machines: Array,
+    numbers: Array,
+    counts: Array,
+    calm: Array,
+    networks: Array,
+    work: Array,
+    work32: Array,
+    sizes: Array,
+    rates: Array,
+    is_learning: bool,
+) -> float:
+    """Score each record and, if it is to learn, learn it, before the next. Returns the last score.
+
+    `scores` (M); `records` (M, D + 1) are readings and time, NaN without; `machines` (M) the row of each record's
+    machine in the next four. `sizes` are grace_period, accept_after, and what the network's kernels call shape and
+    kind; `rates` go to them too.
+    """
+    D, grace_period, accept_after = records.shape[1] - 1, sizes[0], sizes[1]
+    shape = (sizes[2], sizes[3], sizes[4], sizes[5], sizes[6], sizes[7], sizes[8])
+    kind, pace = (sizes[9], sizes[10], sizes[11], sizes[12]), (rates[0], rates[1], rates[2])
+    n = work32.size - at.N_MOVING - D
+    scratch, moving, forecast = (
+        view(work32, 0, (n,)),
+        view(work32, n, (at.N_MOVING,)),
+        view(work32, n + at.N_MOVING, (D,)),
+    )
+    desk = at.desk_of(work, moving, D)
+    x, z = desk[4], desk[5][at.SCALED_X]
+    for t in range(scores.size):
+        i, time = machines[t], records[t, D]
+        machine = at.machine_of(numbers[i], counts[i], calm[i], D)
+        step, previous = steps_since(numbers[i], time), machine[3][at.PREVIOUS]
+        own, own_counts = networks[i], view(counts[i], at.N_COUNTS, (N_NETWORK_COUNTS,))
+        read(x, records[t])
+        scaled(z, machine[3], x)
+        if D > 0 and is_learning:
+            network.learn(forecast, scratch, own, own_counts, previous, z, step, shape, kind, pace)
+        elif D > 0:
+            network.predict(forecast, scratch, own, own_counts, previous, step, shape, kind)
+        assess(forecast, step, machine, desk)
+        scores[t] = work[at.SCORE]
+        if is_learning:
+            learn(time, grace_period, accept_after, machine, desk)
+    return float(work[at.SCORE])

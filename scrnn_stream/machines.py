@@ -1,0 +1,178 @@
+"""The numeric state of machines with the same sensors: a few arrays with one row for each, and what makes them grow."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scrnn_stream import _layout
+from scrnn_stream import places as at
+from scrnn_stream.absorbing import refresh
+from scrnn_stream.calibration import order_windows
+from scrnn_stream.evidence import N_CONTRIBUTED, contributions
+from scrnn_stream.judging import forget, process
+from scrnn_stream.network import SCRNN, aligned_zeros
+
+Array = NDArray[Any]
+
+
+class Machines:
+    """Machines with the same D sensors, each a row of every array, and one scratch space for all.
+
+    Parameters
+    ----------
+    n_sensors
+        Number of sensors D.
+    network
+        The network that each new one starts with, of D inputs and outputs; None without sensors.
+    policy
+        Their grace_period and accept_after.
+    """
+
+    _KEPT = ("numbers", "counts", "calm", "networks")
+
+    def __init__(self, n_sensors: int, network: SCRNN | None, policy: tuple[int, int]) -> None:
+        self.n_sensors = n_sensors
+        self.network = network
+        self.policy = policy
+        self.numbers = np.zeros((0, at.n_numbers(n_sensors)))
+        self.counts = np.zeros((0, at.N_COUNTS + _layout.N_COUNTS), np.int64)
+        self.calm = np.zeros((0, at.N_CALM_PLACES), np.float32)
+        self.networks = np.zeros((0, 0 if network is None else network._network.size), np.float32)
+        self.work = np.zeros(at.n_work(n_sensors))
+        shape, kind, rates = ((0,) * 7, (0,) * 4, (0.0,) * 3)
+        n_scratch = 0
+        if network is not None:
+            shape, kind, rates, n_scratch = network._shape, network._kind, network._rates, network._work.size
+        self._sizes = np.array([*policy, *shape, *kind])
+        self._rates = np.array(rates)
+        self._work32 = aligned_zeros(n_scratch + at.N_MOVING + n_sensors, "float32")
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def add(self, n: int) -> None:
+        """Put n machines that know nothing after the others."""
+        start, counts, calm = (np.zeros(part.shape[1], part.dtype) for part in (self.numbers, self.counts, self.calm))
+        start[at.TIME] = np.nan
+        machine = at.machine_of(start, counts, calm, self.n_sensors)
+        machine[3][[at.PREVIOUS, at.LAST]] = np.nan
+        forget(machine, self._desk())
+        weights = np.zeros(0, np.float32) if self.network is None else self.network._network
+        for name, row in zip(self._KEPT, (start, counts, calm, weights), strict=True):
+            old = getattr(self, name)
+            new = aligned_zeros((len(old) + n, old.shape[1]), old.dtype.name)
+            new[: len(old)] = old
+            if row.any():
+                new[len(old) :] = row
+            setattr(self, name, new)
+
+    def process(self, scores: Array, records: Array, machines: Array, is_learning: bool) -> float:
+        """Score records (M, D + 1), and learn each before the next, as :func:`~scrnn_stream.judging.process` does."""
+        return process(
+            scores,
+            records,
+            machines,
+            self.numbers,
+            self.counts,
+            self.calm,
+            self.networks,
+            self.work,
+            self._work32,
+            self._sizes,
+            self._rates,
+            is_learning,
+        )
+
+    def machine(self, i: int) -> tuple[Array, ...]:
+        """Views of all there is of machine i, as kernels take them."""
+        return at.machine_of(self.numbers[i], self.counts[i], self.calm[i], self.n_sensors)
+
+    def table(self, i: int) -> Array:
+        """What is known of each sensor of machine i, (N_LINES, D), a view; in the order of `places`."""
+        return self.machine(i)[3]
+
+    def contributions(self, i: int, channel: int, assessment: Array) -> Array:
+        """By sensor of machine i, (5, D): blame in a channel of an assessment, what was judged, expected, its band."""
+        out = np.zeros((N_CONTRIBUTED, self.n_sensors))
+        self.work[: assessment.size] = assessment
+        contributions(out, channel, self.machine(i), self._desk())
+        return out
+
+    def _desk(self) -> tuple[Array, ...]:
+        return at.desk_of(self.work, self._work32[-at.N_MOVING - self.n_sensors :][: at.N_MOVING], self.n_sensors)
+
+    # -- one of them --------------------------------------------------------------------------------------------------
+
+    def one(self, i: int) -> Machines:
+        """A copy of machine i on its own."""
+        alone = Machines(self.n_sensors, self.network, self.policy)
+        for name in self._KEPT:
+            setattr(alone, name, getattr(self, name)[i : i + 1].copy())
+        return alone
+
+    def network_of(self, i: int) -> SCRNN | None:
+        """The network of machine i, a copy."""
+        if self.network is None:
+            return None
+        network = copy.deepcopy(self.network)
+        network._network[:] = self.networks[i]
+        network._counts[:] = self.counts[i, at.N_COUNTS :]
+        return network
+
+    def put_network(self, i: int, network: SCRNN) -> None:
+        """Give machine i the weights and the state of a network."""
+        self.networks[i] = network._network
+        self.counts[i, at.N_COUNTS :] = network._counts
+
+    def grown(self, n_sensors: int, network: SCRNN | None) -> Machines:
+        """The first machine, alone, with room for new sensors and all that it has learned; `network` has grown already.
+
+        What waited to be learned does not know the new sensors, and is left out. Where correlations are kept no longer,
+        distances are others: the picture of calm starts anew.
+        """
+        new, D = Machines(n_sensors, network, self.policy), self.n_sensors
+        new.add(1)
+        new.numbers[0, : at.TABLE] = self.numbers[0, : at.TABLE]
+        new.counts[0] = self.counts[0]
+        new.calm[0] = self.calm[0]
+        if network is not None:
+            new.put_network(0, network)
+        new.counts[0, at.N_WAITING] = 0
+        new.table(0)[:, :D] = self.table(0)
+        machine, desk = new.machine(0), new._desk()
+        if (D <= at.MOST_DENSE) == (n_sensors <= at.MOST_DENSE):
+            machine[4][:, : at.n_correlated(D), :D] = self.machine(0)[4]
+            refresh(machine, desk)
+        else:
+            forget(machine, desk)
+        return new
+
+    # -- keeping ------------------------------------------------------------------------------------------------------
+
+    def to_state(self) -> dict[str, Any]:
+        """The first machine as plain data."""
+        network = self.network_of(0)
+        return {
+            "n_sensors": self.n_sensors,
+            "numbers": self.numbers[0].copy(),
+            "counts": self.counts[0, : at.N_COUNTS].copy(),
+            "calm": self.calm[0, : at.WINDOWS].copy(),  # the windows follow from the rings
+            "network": None if network is None else network.to_state(),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], policy: tuple[int, int]) -> Machines:
+        network = None if state["network"] is None else SCRNN.from_state(state["network"])
+        machines = cls(state["n_sensors"], network, policy)
+        machines.add(1)
+        machines.numbers[0] = state["numbers"]
+        machines.counts[0, : at.N_COUNTS] = state["counts"]
+        machines.calm[0, : at.WINDOWS] = state["calm"]
+        order_windows(machines.counts[0], machines.calm[0])
+        if network is not None:
+            machines.put_network(0, network)
+        return machines

@@ -1,0 +1,168 @@
+"""Where the numbers of a machine lie: three flat vectors, so that a fleet is three arrays and a machine a row of each.
+
+    numbers  float64  its clock and fitted tails; a table with one column for each sensor; covariances and their
+                      inverses; the queue of measurements that wait to be learned
+    counts   int64    records, and values of each channel
+    calm     float32  of each channel the ring of its calm values, then each one's window of them in ascending order
+
+Beside them stand `work`, scratch space whose beginning is what was found out about the last record, and `moving`, for
+windows. Views are cut out inside the kernels by the number of sensors D, once for each record; none is kept. Up to
+MOST_DENSE sensors all correlations are held (E = D), beyond it only variances (E = 1).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scrnn_stream._compile import jit_or_python, view
+from scrnn_stream.channels import N_CHANNELS, N_DISTANCES, N_VALUES, SENSOR
+
+Array = NDArray[Any]
+
+MOST_DENSE = 64  # sensors up to which all correlations are kept; beyond, each sensor is measured on its own
+
+# numbers: the clock, then shape and scale of each tail, then what has a column for each sensor
+TIME, INTERVAL, TAILS = 0, 1, 2
+TABLE = TAILS + 3 * N_CHANNELS
+
+# lines of the table (N_LINES, D)
+SCALE_MEAN, SCALE_VARIANCE, N_SCALED = 0, 1, 2
+PREVIOUS = 3  # last known scaled reading: the network's input
+AVERAGE = 4  # N_VALUES lines: each kind of value, averaged
+N_AVERAGED = AVERAGE + N_VALUES
+LAST, N_MISSING, USUAL_GAP = N_AVERAGED + 1, N_AVERAGED + 2, N_AVERAGED + 3  # last reading, records since, usually
+PICTURE = N_AVERAGED + 4  # from here on the picture of calm
+MEAN = PICTURE  # N_DISTANCES lines
+DEVIATION = MEAN + N_DISTANCES  # N_DISTANCES lines
+LOW, HIGH = DEVIATION + N_DISTANCES, DEVIATION + N_DISTANCES + 2  # two lines each: average, long average
+N_LEARNED = HIGH + 2
+JOINED_AT, N_CHANGES, DISAGREEMENT, N_COMPARED, KNOWN = (N_LEARNED + i for i in range(1, 6))
+N_LINES = KNOWN + 1
+
+# counts; those of the network follow
+N_RECORDS, HEAD, N_WAITING, N_IMPROBABLE, N_REGIMES = range(5)
+N_CALM, N_FITTED = 5, 5 + N_CHANNELS  # values of each channel, and how many there were at its last fit
+N_COUNTS = 5 + 2 * N_CHANNELS
+
+# a measurement: p of each channel, the statistics, then a table of N_MEASURED lines: first the values
+STATISTICS, MEASURED = N_CHANNELS, 2 * N_CHANNELS
+DISAGREES, USED, PRESENT = N_VALUES, N_VALUES + 1, N_VALUES + 2
+N_MEASURED = N_VALUES + 3
+N_QUEUED = 20  # records between the measurement of a value and its learning
+N_PLACES = N_QUEUED + 1
+
+# work: the assessment (score, p, dt, the measurement, the readings), lines of D, and squares of (E, D)
+SCORE, P, STEP, HEADER = 0, 1, 2, 3
+Z, CURVATURE, SLOPE, ERRORS, BLAME, EXPECTED, VARIANCE, SPARE_LINE, MASK, SCALED_X = range(10)
+N_SCRATCH = 10
+N_SQUARES = 3
+
+# calm
+MEMORY = 2000  # calm values that a tail is judged by, at most; while there are few, the younger half of them
+SENSOR_DELAY = 300  # values that the tail of `sensor` lags behind: gauges drift for days
+REFIT_EVERY = 20  # values between two fits
+SPARE = REFIT_EVERY + 4  # ring places beyond MEMORY, so that the window of the last fit is still there at the next one
+DELAYS = np.array([SENSOR_DELAY if channel == SENSOR else 0 for channel in range(N_CHANNELS)])
+RINGS = np.concatenate([[0], np.cumsum(MEMORY + SPARE + DELAYS)])  # where each ring begins, and the last one ends
+WINDOWS = int(RINGS[-1])
+N_CALM_PLACES = WINDOWS + N_CHANNELS * MEMORY
+KEPT = 2 * REFIT_EVERY  # in moving: values that leave a window, those that enter it, and from here on what it becomes
+N_MOVING = KEPT + MEMORY
+
+
+@jit_or_python
+def n_correlated(D: int) -> int:
+    """E: rows of a matrix over the sensors."""
+    return D if D <= MOST_DENSE else 1
+
+
+@jit_or_python
+def n_measurement(D: int) -> int:
+    return MEASURED + N_MEASURED * D
+
+
+@jit_or_python
+def n_assessment(D: int) -> int:
+    return HEADER + n_measurement(D) + D
+
+
+@jit_or_python
+def n_numbers(D: int) -> int:
+    return TABLE + N_LINES * D + (2 * N_DISTANCES + 1) * n_correlated(D) * D + N_PLACES * n_measurement(D)
+
+
+@jit_or_python
+def n_work(D: int) -> int:
+    return n_assessment(D) + N_SCRATCH * D + N_SQUARES * n_correlated(D) * D + N_DISTANCES
+
+
+@jit_or_python
+def machine_of(numbers: Array, counts: Array, calm: Array, D: int) -> tuple[Array, ...]:
+    """All there is of a machine: its three vectors, and these parts of its numbers.
+
+    The table (N_LINES, D); the covariance of each channel measured by T2 (N_DISTANCES, E, D); precision matrices, of
+    these and of the regression of each sensor on the others (N_DISTANCES + 1, E, D); and the measurements that wait:
+    probabilities and statistics (N_PLACES, MEASURED), tables (N_PLACES, N_MEASURED, D).
+    """
+    E = n_correlated(D)
+    covariance = TABLE + N_LINES * D
+    precision = covariance + N_DISTANCES * E * D
+    heads = precision + (N_DISTANCES + 1) * E * D
+    return (
+        numbers,
+        counts,
+        calm,
+        view(numbers, TABLE, (N_LINES, D)),
+        view(numbers, covariance, (N_DISTANCES, E, D)),
+        view(numbers, precision, (N_DISTANCES + 1, E, D)),
+        view(numbers, heads, (N_PLACES, MEASURED)),
+        view(numbers, heads + N_PLACES * MEASURED, (N_PLACES, N_MEASURED, D)),
+    )
+
+
+@jit_or_python
+def desk_of(work: Array, moving: Array, D: int) -> tuple[Array, ...]:
+    """Where a record is worked on: work and moving, and these parts of work.
+
+    The measurement: probabilities and statistics (MEASURED), table (N_MEASURED, D); the readings (D); lines (N_SCRATCH,
+    D) and squares (N_SQUARES, E, D) of scratch space.
+    """
+    measured = HEADER + MEASURED
+    readings = measured + N_MEASURED * D
+    scratch = readings + D
+    squares = scratch + N_SCRATCH * D
+    return (
+        work,
+        moving,
+        view(work, HEADER, (MEASURED,)),
+        view(work, measured, (N_MEASURED, D)),
+        view(work, readings, (D,)),
+        view(work, scratch, (N_SCRATCH, D)),
+        view(work, squares, (N_SQUARES, n_correlated(D), D)),
+    )
+
+
+@jit_or_python
+def weights_of(work: Array) -> Array:
+    """(N_DISTANCES): how much a measurement counts."""
+    return view(work, work.size - N_DISTANCES, (N_DISTANCES,))
+
+
+@jit_or_python
+def tail_of(numbers: Array, channel: int) -> Array:
+    """(3): threshold, scale and shape."""
+    return view(numbers, TAILS + 3 * channel, (3,))
+
+
+@jit_or_python
+def ring_of(calm: Array, channel: int) -> Array:
+    return view(calm, RINGS[channel], (RINGS[channel + 1] - RINGS[channel],))
+
+
+@jit_or_python
+def window_of(calm: Array, channel: int) -> Array:
+    """(MEMORY): as many as the last fit had stand at its beginning, in ascending order."""
+    return view(calm, WINDOWS + channel * MEMORY, (MEMORY,))

@@ -1,0 +1,99 @@
+"""A fleet says of each record what the machine's detector, alone, says of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scrnn_stream import SCRNNDetector, SCRNNDetectorFleet
+from scrnn_stream import places as at
+from scrnn_stream.encoding import encode
+
+SENSORS = ["pressure", "flow", "load"]  # not in the order of the columns
+N_MACHINES, N_RECORDS = 3, 900
+OPTIONS: dict[str, Any] = {"seed": 1, "accept_after": 60}
+
+
+@pytest.fixture(scope="module")
+def batch() -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Machines in irregular turns, with missing readings, gaps in time, a fault that ends and a state that lasts."""
+    rng = np.random.default_rng(1)
+    machines = [f"m{i}" for i in rng.integers(N_MACHINES, size=N_MACHINES * N_RECORDS)]
+    X = np.sin(np.arange(len(machines)) / 30)[:, None] * [1, 2, 3] + 0.2 * rng.normal(size=(len(machines), 3))
+    X[1500:1560, 0] += 9
+    X[1900:, 1] += 20
+    X[rng.random(X.shape) < 0.02] = np.nan
+    X[1000:1200, 2] = np.nan
+    X[5, 0], X[6, 0] = np.inf, 1e300
+    times = 60.0 * np.arange(len(machines)) + 1e5 * (np.arange(len(machines)) > 1700)
+    times[1300] = np.nan
+    return machines, X, times
+
+
+def alone(machines: list[str], X: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, dict[str, SCRNNDetector]]:
+    """Every record through a detector of its machine, by score_one and learn_one."""
+    detectors: dict[str, SCRNNDetector] = {}
+    scores = np.empty(len(machines))
+    for t, (machine, row, time) in enumerate(zip(machines, X.tolist(), times.tolist(), strict=True)):
+        x = {**dict(zip(SENSORS, row, strict=True)), "time": time}
+        detector = detectors.setdefault(machine, SCRNNDetector(time_key="time", **OPTIONS))
+        scores[t] = detector.score_one(x)
+        detector.learn_one(x)
+    return scores, detectors
+
+
+def test_scores_and_states_are_those_of_detectors_alone(batch: tuple[list[str], np.ndarray, np.ndarray]) -> None:
+    machines, X, times = batch
+    fleet = SCRNNDetectorFleet(SENSORS, **OPTIONS)
+    parts = [slice(0, 1), slice(1, 700), slice(700, 700), slice(700, None)]  # the size of a batch does not matter
+    scores = np.concatenate([fleet.score_learn_many(machines[part], X[part], times[part]) for part in parts])
+    expected, detectors = alone(machines, X, times)
+    np.testing.assert_array_equal(scores, expected)
+    assert scores.max() > 0.6
+    assert len(fleet) == N_MACHINES
+    for machine, detector in detectors.items():
+        twin = fleet.detector(machine)
+        assert encode(twin.to_state()) == encode(detector.to_state())
+        assert twin.sensors == detector.sensors
+    assert max(detector.n_regimes for detector in detectors.values()) == 1
+
+
+def test_dicts_are_read_by_name_and_what_is_missing_is_nan(batch: tuple[list[str], np.ndarray, np.ndarray]) -> None:
+    machines, X = batch[0][:600], batch[1][:600]
+    one, other = SCRNNDetectorFleet(SENSORS, **OPTIONS), SCRNNDetectorFleet(SENSORS, **OPTIONS)
+    dicts = [{name: v for name, v in zip(SENSORS, row, strict=True) if not np.isnan(v)} for row in X.tolist()]
+    np.testing.assert_array_equal(one.score_learn_many(machines, X), other.score_learn_many(machines, dicts))
+    assert encode(one.detector("m0").to_state()) == encode(other.detector("m0").to_state())
+
+
+def test_a_detector_taken_out_goes_its_own_way(batch: tuple[list[str], np.ndarray, np.ndarray]) -> None:
+    machines, X, _ = batch
+    fleet = SCRNNDetectorFleet(SENSORS, **OPTIONS)
+    fleet.score_learn_many(machines[:50], X[:50])
+    detector = fleet.detector("m1")
+    before = encode(detector.to_state())
+    fleet.score_learn_many(machines[50:90], X[50:90])
+    assert encode(detector.to_state()) == before != encode(fleet.detector("m1").to_state())
+
+
+def test_machines_begin_with_their_first_record_and_know_nothing() -> None:
+    fleet = SCRNNDetectorFleet(SENSORS, **OPTIONS)
+    assert fleet.machines == []
+    for keys in (["b"], ["a", "b"], [("c", 1), "d", "e", "f", "g"]):
+        assert (fleet.score_learn_many(keys, np.ones((len(keys), 3))) == 0).all()
+    assert fleet.machines == ["b", "a", ("c", 1), "d", "e", "f", "g"]
+    np.testing.assert_array_equal([fleet.detector(m).to_state()["counts"][at.N_WAITING] for m in "ba"], [0, 0])
+    np.testing.assert_array_equal([fleet.detector(m).to_state()["counts"][at.N_RECORDS] for m in "ba"], [2, 1])
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(ValueError, match="time_key must be None, got 'time'"):
+        SCRNNDetectorFleet(SENSORS, time_key="time")
+    with pytest.raises(ValueError, match="sensors must be one or more different names"):
+        SCRNNDetectorFleet(["a", "a"])
+    with pytest.raises(ValueError, match="sensors must be one or more different names"):
+        SCRNNDetectorFleet([])
+    with pytest.raises(ValueError, match=r"X must have shape \(1, 3\), got \(1, 2\)"):
+        SCRNNDetectorFleet(SENSORS).score_learn_many(["a"], [[1.0, 2.0]])
