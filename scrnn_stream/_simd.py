@@ -110,33 +110,38 @@ four_rows, four_half_rows, one_row, one_half_row = tile(4, WIDE), tile(4, HALF),
 
 @jit
 def transposed_product(out: Array, W: Array, v: Array) -> None:
-    """out = W' v, of the first columns of W alone if out is shorter. The last tile overlaps the one before it."""
+    """out = W' v, of the first columns of W alone if out is shorter. The last tile may overlap the one before it."""
     n, wide, half = out.size, WIDE // out.itemsize, HALF // out.itemsize
-    to, a = view(out, 0, (1, n)), view(v, 0, (v.size, 1))
-    if n >= wide:
-        for j in range(0, n, wide):
-            one_row(to, 0, min(j, n - wide), a, W)
-    elif n >= half:
-        for j in range(0, n, half):
-            one_half_row(to, 0, min(j, n - half), a, W)
-    else:
+    to, a, rest = view(out, 0, (1, n)), view(v, 0, (v.size, 1)), n % wide
+    if n < half:
         plain.transposed_product(out, W, v)
+        return
+    for j in range(0, n - rest, wide):
+        one_row(to, 0, j, a, W)
+    if rest > half and n > wide:
+        one_row(to, 0, n - wide, a, W)
+    elif rest > 0:
+        for j in range(0, rest, half):
+            one_half_row(to, 0, min(n - rest + j, n - half), a, W)
 
 
 @jit
 def window_product(G: Array, ds: Array, us: Array) -> None:
     """G = sum over t of d_t u_t', the rows of ds and us: G (I, J), ds (n, I), us (n, J). Tiles may overlap."""
     (m, n), wide, half = G.shape, WIDE // G.itemsize, HALF // G.itemsize
+    rest = n % wide
     if m < 4 or n < half:
         plain.window_product(G, ds, us)
-    elif n < wide:
-        for i in range(0, m, 4):
-            for j in range(0, n, half):
-                four_half_rows(G, min(i, m - 4), min(j, n - half), ds, us)
-    else:
-        for i in range(0, m, 4):
-            for j in range(0, n, wide):
-                four_rows(G, min(i, m - 4), min(j, n - wide), ds, us)
+        return
+    for row in range(0, m, 4):
+        i = min(row, m - 4)
+        for j in range(0, n - rest, wide):
+            four_rows(G, i, j, ds, us)
+        if rest > half and n > wide:
+            four_rows(G, i, n - wide, ds, us)
+        elif rest > 0:
+            for j in range(0, rest, half):
+                four_half_rows(G, i, min(n - rest + j, n - half), ds, us)
 
 
 if numba.config.DISABLE_JIT:
