@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
+from itertools import product
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.timing import interleaved
-from benchmarks.workload import MIDDLE, Shape, network, stream
+from benchmarks.workload import MIDDLE, SHAPES, Shape, network, stream
 from scrnn_stream.fleet import SCRNNFleet
 from scrnn_stream.network import EARLY_STOP, SCRNN
 
@@ -39,12 +40,12 @@ print(imported - start, made - imported, perf_counter() - made)
 
 def fleet_rows(effort: float) -> Iterator[Row]:
     """Microseconds per sample when each of n networks has one."""
-    D, H, C, K = MIDDLE
-    for n in FLEETS:
+    for shape, n in product(SHAPES[:2], FLEETS):
+        D, H, C, K = shape
         n_rounds = max(2, 2_000 // n)
         xs, targets = (a.reshape(n_rounds, n, D) for a in stream(D, n_rounds * n))
         fleet = SCRNNFleet(n, D, D, n_hidden=H, n_context=C, truncation_length=K, seed=1)
-        singles, which = [network(MIDDLE) for _ in range(n)], np.arange(n)
+        singles, which = [network(shape) for _ in range(n)], np.arange(n)
         calls = {
             "1 thread us": partial(_together, fleet, which, xs, targets, 1),
             "2 threads us": partial(_together, fleet, which, xs, targets, 2),
@@ -55,7 +56,7 @@ def fleet_rows(effort: float) -> Iterator[Row]:
                 call()
         times = interleaved(calls, max(3, round(9 * effort)), perf_counter)
         us = {name: t / (n_rounds * n) * 1e6 for name, t in times.items()}
-        yield {"D, H, C, K": str(MIDDLE), "networks": n, **us, "gain": us["one by one us"] / us["1 thread us"]}
+        yield {"D, H, C, K": str(shape), "networks": n, **us, "gain": us["one by one us"] / us["1 thread us"]}
 
 
 def _together(fleet: SCRNNFleet, which: Array, xs: Array, targets: Array, threads: int) -> None:
