@@ -45,11 +45,7 @@ from scrnn_stream.network import SCRNN
 Array = NDArray[Any]
 
 # Chosen on the first 150,000 words of War and Peace, of rates 0.1 to 0.3 and clipping at 2 and 10; 0.3 was too much for
-<<<<<<< HEAD
-# learned decays. Adaptive optimisers are no choice: most steps push a rare word down by lr; only a rare one lifts it.
-=======
 # learned decays. Adaptive optimisers are no choice: most steps push a rare word down by lr, and few steps lift it.
->>>>>>> learning
 CONFIGURATION: dict[str, Any] = {"truncation_length": 10, "optimizer": "sgd", "lr": 0.2, "clip_gradient": 2.0}
 SPREAD = (2.0, 100.0)
 PAPER_MEMORY = -1.0 / math.log(0.95)  # the decay of the paper, 0.95
