@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -14,10 +15,20 @@ from numpy.typing import NDArray
 F = TypeVar("F", bound=Callable[..., Any])
 FLAGS = {"reassoc", "contract", "nsz", "arcp", "afn"}  # NaN means missing and infinity divergence: no `nnan`, no `ninf`
 
+STAMP = tuple(
+    (path.name, path.stat().st_mtime_ns, path.stat().st_size)
+    for path in sorted(Path(__file__).parent.glob("*.py"))
+    if path.name == "_compile.py" or "scrnn_stream._compile import" in path.read_text()
+)  # of all files with kernels
+
 
 def jit(function: F) -> F:
     """Compile a kernel: the one place that decides the flags."""
-    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=FLAGS)(function))
+    compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=FLAGS)(function)
+    if not numba.config.DISABLE_JIT:
+        # Numba's cache asks only whether the kernel's own file has changed, and kernels are built from other files too
+        compiled._cache._cache_file._source_stamp = STAMP
+    return cast(F, compiled)
 
 
 def jit_or_python(function: F) -> F:

@@ -65,6 +65,7 @@ GRADIENT_FLOOR = 1e-16  # added to each squared gradient: a weight at rest takes
 BETA_1, BETA_2 = 0.9, 0.999  # Adam: forgetting of the mean gradient and of its mean square
 LARGEST_LOGIT = 15.0  # decays stay between memories of a tenth of a sample and of three million
 LARGEST_SCALE_GRADIENT = 10.0  # of the log of a scale, 1 - z^2 and averaged: one outlier tells little of a scale
+LARGEST_LOG_SCALE = 9.0  # scales stay from 1e-4 to 1e4: that of a dead output would shrink until its return overflows
 LARGEST_WEIGHT = 1e9  # a weight beyond it would overflow in the next products
 TINY = 1e-30  # smaller numbers that would only decay further count as 0: denormal ones are a hundred times slower
 
@@ -416,9 +417,11 @@ def update(network: Array, counts: Array, g: Array, size: float, shape: Shape, k
         adam(theta, moments[0], moments[1], g, scale, lr, counts[N_LEARNED])
     else:
         sgd(theta, g, scale, lr)
-    m = parameters(theta, shape)[2]
+    _, _, m, _, _, _, l = parameters(theta, shape)  # noqa: E741
     for k in range(m.size):
         m[k] = min(max(m[k], -LARGEST_LOGIT), LARGEST_LOGIT)
+    for i in range(l.size):
+        l[i] = min(max(l[i], -LARGEST_LOG_SCALE), LARGEST_LOG_SCALE)
 
 
 # ---------------------------------------------------------------------------------------------------------- the network

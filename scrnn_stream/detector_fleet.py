@@ -85,7 +85,7 @@ class SCRNNDetectorFleet:
         """
         records = self._records(X, len(machines))
         if times is not None:
-            records[:, -1] = times
+            records[:, -1] = np.where(np.isfinite(np.asarray(times, np.float64)), times, np.nan)
         scores = np.empty(len(records))
         self._machines.process(scores, records, self._rows(machines), True)
         return scores
@@ -113,8 +113,9 @@ class SCRNNDetectorFleet:
         try:
             return np.array([row[machine] for machine in machines], np.int64)
         except KeyError:
-            for machine in machines:
-                row.setdefault(machine, len(row))
-            if len(row) > len(self._machines):
-                self._machines.add(max(len(row) - len(self._machines), len(self._machines) // 2))  # seldom
+            new = dict.fromkeys(machine for machine in machines if machine not in row)
+            n_short = len(row) + len(new) - len(self._machines)
+            if n_short > 0:
+                self._machines.add(max(n_short, len(self._machines) // 2))  # seldom
+            row.update(zip(new, range(len(row), len(row) + len(new)), strict=True))
             return np.array([row[machine] for machine in machines], np.int64)

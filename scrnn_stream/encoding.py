@@ -48,7 +48,7 @@ def decode(data: bytes) -> dict[str, Any]:
         raise EncodingError("damaged: the checksum does not match")
     try:
         state = msgspec.msgpack.decode(payload, ext_hook=_from_extension)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError, struct.error) as error:
         raise EncodingError(f"it cannot be read: {error}") from None
     if not isinstance(state, dict):
         raise EncodingError("without state")

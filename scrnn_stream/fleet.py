@@ -49,9 +49,11 @@ class SCRNNFleet:
         self._pattern = SCRNN(n_inputs, n_outputs, seed=seed, **options)
         self._networks = aligned_zeros((n_networks, len(self._pattern._network)), self._pattern.dtype)
         self._counts = np.zeros((n_networks, _layout.N_COUNTS), np.int64)
+        self._seeds: list[tuple[int | None, int]] = []  # as given, as drawn
         for i in range(n_networks):
-            own_seed = None if seed is None else seed + i
-            self._networks[i] = SCRNN(n_inputs, n_outputs, seed=own_seed, **options)._network
+            network = SCRNN(n_inputs, n_outputs, seed=None if seed is None else seed + i, **options)
+            self._networks[i] = network._network
+            self._seeds.append((network.seed, network._drawn_seed))
 
     def __len__(self) -> int:
         return len(self._networks)
@@ -60,6 +62,7 @@ class SCRNNFleet:
         """Network i, a handle on its row: what it learns, the fleet has learned, until it grows to another shape."""
         network = copy.copy(self._pattern)
         network._network, network._counts = self._networks[i], self._counts[i]
+        network.seed, network._drawn_seed = self._seeds[i]
         network._work = np.zeros_like(self._pattern._work)
         return network
 

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from scrnn_stream import _layout
 from scrnn_stream import places as at
 from scrnn_stream.absorbing import refresh
-from scrnn_stream.calibration import order_windows
+from scrnn_stream.calibration import N_NEEDED, order_windows
+from scrnn_stream.channels import N_CHANNELS
 from scrnn_stream.evidence import N_CONTRIBUTED, contributions
 from scrnn_stream.judging import forget, process
-from scrnn_stream.network import SCRNN, aligned_zeros
+from scrnn_stream.network import SCRNN, aligned_zeros, restore
 
 Array = NDArray[Any]
 
@@ -62,13 +63,15 @@ class Machines:
         machine[3][[at.PREVIOUS, at.LAST]] = np.nan
         forget(machine, self._desk())
         weights = np.zeros(0, np.float32) if self.network is None else self.network._network
+        longer = {}
         for name, row in zip(self._KEPT, (start, counts, calm, weights), strict=True):
             old = getattr(self, name)
             new = aligned_zeros((len(old) + n, old.shape[1]), old.dtype.name)
             new[: len(old)] = old
             if row.any():
                 new[len(old) :] = row
-            setattr(self, name, new)
+            longer[name] = new
+        vars(self).update(longer)  # all or none, should memory be short
 
     def process(self, scores: Array, records: Array, machines: Array, is_learning: bool) -> float:
         """Score records (M, D + 1), and learn each before the next, as :func:`~scrnn_stream.judging.process` does."""
@@ -166,13 +169,33 @@ class Machines:
 
     @classmethod
     def from_state(cls, state: dict[str, Any], policy: tuple[int, int]) -> Machines:
+        """The machine that `to_state` described. ValueError if the parts do not fit: kernels would trust them."""
+        D = state["n_sensors"]
         network = None if state["network"] is None else SCRNN.from_state(state["network"])
-        machines = cls(state["n_sensors"], network, policy)
+        sizes = (0, 0) if network is None else (network.n_inputs, network.n_outputs)
+        if sizes != (D, D):
+            raise ValueError(f"n_sensors must be that of the network, got {D}")
+        if network is not None and (network.dtype, network.loss) != ("float32", "squared"):
+            raise ValueError(f"network must be float32 and squared, got {network.dtype} and {network.loss}")
+        machines = cls(D, network, policy)
         machines.add(1)
-        machines.numbers[0] = state["numbers"]
-        machines.counts[0, : at.N_COUNTS] = state["counts"]
-        machines.calm[0, : at.WINDOWS] = state["calm"]
+        restore(machines.numbers[0], state, "numbers", finite=False)
+        restore(machines.counts[0, : at.N_COUNTS], state, "counts")
+        restore(machines.calm[0, : at.WINDOWS], state, "calm")
+        _check_counts(machines.counts[0])
         order_windows(machines.counts[0], machines.calm[0])
         if network is not None:
             machines.put_network(0, network)
         return machines
+
+
+def _check_counts(counts: Array) -> None:
+    """ValueError where counts contradict each other; the kernels take them for places in memory."""
+    waiting = counts[at.HEAD] < at.N_PLACES and counts[at.N_WAITING] <= at.N_QUEUED
+    learned = counts[at.N_CALM : at.N_CALM + N_CHANNELS]
+    fitted = counts[at.N_FITTED : at.N_FITTED + N_CHANNELS]
+    needed = np.asarray(N_NEEDED)
+    young = (fitted == 0) & (learned < needed)
+    fitting = (needed <= fitted) & (fitted <= learned) & (learned - fitted < at.REFIT_EVERY)
+    if counts.min() < 0 or not waiting or not (young | fitting).all():
+        raise ValueError(f"counts contradict each other, got {counts.tolist()}")

@@ -1,6 +1,8 @@
 """SCRNN: the network on arrays, one sample or one recording at a time."""
 
+import copy
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -41,6 +43,9 @@ class SCRNN:
     Inputs and targets are expected centred and of about unit variance. NaN is a missing value: a missing input counts
     as 0, its mean; a missing target brings no error.
 
+    Of the arguments, `lr`, `clip_gradient` and `early_stop` may be changed later, as attributes. A network is used by
+    one thread at a time.
+
     Parameters
     ----------
     n_inputs, n_outputs
@@ -63,8 +68,8 @@ class SCRNN:
         `sigmoid` (the paper's), `tanh` or `relu`.
     loss
         `squared`: the mean of (y - target)^2 / 2 over the targets that are present. `gaussian`: their negative log
-        likelihood, with a learned standard deviation for each output (`scale`). `softmax`: cross-entropy; y are the
-        probabilities of symbols, and the target is 1 for the one that came, else 0.
+        likelihood, with a learned standard deviation for each output (`scale`), from 1e-4 to 1e4. `softmax`:
+        cross-entropy; y are the probabilities of symbols, and the target is 1 for the one that came, else 0.
     optimizer
         `sgd`, `rmsprop` or `adam`.
     lr
@@ -128,13 +133,14 @@ class SCRNN:
         _check_positive("clip_gradient", clip_gradient)
         if seed is not None:
             _check_at_least("seed", seed, 0)
-        self.n_inputs = n_inputs
-        self.n_outputs = n_outputs
-        self.n_hidden = n_hidden
-        self.n_context = n_context
+        # plain integers: sizes of a narrow NumPy type would wrap around
+        self.n_inputs = operator.index(n_inputs)
+        self.n_outputs = operator.index(n_outputs)
+        self.n_hidden = operator.index(n_hidden)
+        self.n_context = operator.index(n_context)
         self.memory = memory
         self.learn_decay = learn_decay
-        self.truncation_length = truncation_length
+        self.truncation_length = operator.index(truncation_length)
         self.early_stop = early_stop
         self.activation = activation
         self.loss = loss
@@ -152,18 +158,15 @@ class SCRNN:
     def _allocate(self) -> None:
         """All arrays, at rest, for the present sizes."""
         self._shape = _shape_of(vars(self))
-        self._network = aligned_zeros(_layout.n_network(self._shape), self.dtype)
-        self._work = aligned_zeros(_layout.n_work(self._shape), self.dtype)
-        self._counts = np.zeros(_layout.N_COUNTS, np.int64)
-
-    @property
-    def _kind(self) -> _layout.Kind:
-        return (
+        self._kind: _layout.Kind = (
             ACTIVATIONS[self.activation],
             LOSSES[self.loss],
             OPTIMIZERS[self.optimizer],
             int(self.learn_decay),
         )
+        self._network = aligned_zeros(_layout.n_network(self._shape), self.dtype)
+        self._work = aligned_zeros(_layout.n_work(self._shape), self.dtype)
+        self._counts = np.zeros(_layout.N_COUNTS, np.int64)
 
     @property
     def _rates(self) -> _layout.Rates:
@@ -173,8 +176,8 @@ class SCRNN:
 
     def predict(self, x: ArrayLike, dt: float = 1.0) -> Array:
         """What the network expects at input x, dt after the last one. Changes nothing."""
-        y = np.empty(self.n_outputs, self.dtype)
-        x = self._checked("x", x, self.n_inputs)
+        y = np.empty(self._shape[3], self._network.dtype)
+        x = self._checked("x", x, self._shape[0])
         _kernels.predict(y, self._work, self._network, self._counts, x, _checked_dt(dt), self._shape, self._kind)
         return y
 
@@ -185,12 +188,12 @@ class SCRNN:
         gradient that overflows changes no weight and is counted in `n_diverged`.
         """
         loss, self.gradient_norm = _kernels.learn(
-            np.empty(self.n_outputs, self.dtype),
+            np.empty(self._shape[3], self._network.dtype),
             self._work,
             self._network,
             self._counts,
-            self._checked("x", x, self.n_inputs),
-            self._checked("target", target, self.n_outputs),
+            self._checked("x", x, self._shape[0]),
+            self._checked("target", target, self._shape[3]),
             _checked_dt(dt),
             self._shape,
             self._kind,
@@ -204,9 +207,9 @@ class SCRNN:
         Returns the predictions (n, n_outputs), each made before its update, and the losses (n,). NaN stands for the
         prediction of a sample at which the network diverged.
         """
-        xs = checked_rows("xs", xs, self.n_inputs, self.dtype)
-        targets = checked_rows("targets", targets, self.n_outputs, self.dtype, len(xs))
-        predictions, losses, norms = np.empty(targets.shape, self.dtype), np.empty(len(xs)), np.empty(len(xs))
+        xs = checked_rows("xs", xs, self._shape[0], self.dtype)
+        targets = checked_rows("targets", targets, self._shape[3], self.dtype, len(xs))
+        predictions, losses, norms = np.empty(targets.shape, self._network.dtype), np.empty(len(xs)), np.empty(len(xs))
         _kernels.learn_stream(
             predictions,
             losses,
@@ -227,7 +230,7 @@ class SCRNN:
 
     def advance(self, x: ArrayLike, dt: float = 1.0) -> None:
         """Take x in, dt after the last input, without learning."""
-        x = self._checked("x", x, self.n_inputs)
+        x = self._checked("x", x, self._shape[0])
         _kernels.step(self._network, self._counts, self._work, x, _checked_dt(dt), self._shape, self._kind)
 
     # -- what it is now -----------------------------------------------------------------------------------------------
@@ -283,19 +286,20 @@ class SCRNN:
     def grow(self, n_inputs: int, n_outputs: int) -> None:
         """Make room for more inputs and outputs. All that was learned stays.
 
-        While the new inputs are missing or 0, the old outputs are as before, up to rounding. A new one starts at 0.
+        While the new inputs are missing or 0, the old outputs are as before, up to rounding, and a new one starts at 0;
+        with `softmax`, both before it is taken.
         """
         _check_at_least("n_inputs", n_inputs, self.n_inputs)
         _check_at_least("n_outputs", n_outputs, self.n_outputs)
         if (n_inputs, n_outputs) == (self.n_inputs, self.n_outputs):
             return
-        old, old_shape, counts = self._network, self._shape, self._counts
-        self.n_inputs, self.n_outputs = n_inputs, n_outputs
-        self._allocate()
-        self._counts[:] = counts
-        new, shape = self._network, self._shape
+        grown = copy.copy(self)  # this one stays whole if there is no memory for it
+        grown.n_inputs, grown.n_outputs = operator.index(n_inputs), operator.index(n_outputs)
+        grown._allocate()
+        grown._counts[:] = self._counts
+        old, old_shape, new, shape = self._network, self._shape, grown._network, grown._shape
         theta = _layout.theta_of(new, shape)
-        theta[:] = self._starting_weights()
+        theta[:] = grown._starting_weights()
         _copy_blocks(self._blocks(theta, shape), self._blocks(_layout.theta_of(old, old_shape), old_shape))
         moments = zip(_layout.moments_of(new, shape), _layout.moments_of(old, old_shape), strict=True)
         for i, (moment, old_moment) in enumerate(moments):
@@ -305,6 +309,7 @@ class SCRNN:
             _copy_blocks(self._blocks(moment, shape), self._blocks(old_moment, old_shape))
         _copy_blocks(self._tape_blocks(new, shape), self._tape_blocks(old, old_shape))
         _copy_blocks(_layout.traces_of(new, shape), _layout.traces_of(old, old_shape))
+        vars(self).update(vars(grown))
 
     @staticmethod
     def _blocks(theta: Array, shape: _layout.Shape) -> list[Array]:
@@ -361,23 +366,26 @@ class SCRNN:
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "SCRNN":
         """The network that `to_state` described. What it does next is identical to the last bit."""
-        n_parameters, n_saved = _layout.n_parameters(_shape_of(state)), len(state["theta"])
-        if n_parameters != n_saved:  # before memory is asked for: a damaged size may be gigantic
-            raise ValueError(f"theta must have shape ({n_parameters},), got ({n_saved},)")
+        expected, saved = (_layout.n_parameters(_shape_of(state)),), np.shape(state["theta"])
+        if expected != saved:  # before memory is asked for: a damaged size may be gigantic
+            raise ValueError(f"theta must have shape {expected}, got {saved}")
+        if not isinstance(state["learn_decay"], bool):
+            raise ValueError(f"learn_decay must be true or false, got {state['learn_decay']!r}")
         network = cls(**{name: state[name] for name in _ARGUMENTS})
-        network._drawn_seed = state["drawn_seed"]
-        network.gradient_norm = state["gradient_norm"]
+        network._drawn_seed = operator.index(state["drawn_seed"])
+        _check_at_least("drawn_seed", network._drawn_seed, 0)
+        network.gradient_norm = float(state["gradient_norm"])
         row, shape = network._network, network._shape
-        _restore(_layout.theta_of(row, shape), state, "theta")
-        _restore(_layout.moments_of(row, shape), state, "moments")
+        restore(_layout.theta_of(row, shape), state, "theta")
+        restore(_layout.moments_of(row, shape), state, "moments")
         T, E = _layout.traces_of(row, shape)
-        _restore(T, state, "T")
-        _restore(E, state, "E")
-        _restore(network._counts, state, "counts")
+        restore(T, state, "T")
+        restore(E, state, "E")
+        restore(network._counts, state, "counts")
         now, n_stored = (int(network._counts[place]) for place in (_layout.SLOT, _layout.N_STORED))
         if not (0 <= n_stored <= now + 1 <= network.truncation_length + 1 and network._counts.min() >= 0):
             raise ValueError(f"counts must fit the window, got {network._counts.tolist()}")
-        _restore(_layout.tape_of(row, shape)[: now + 2], state, "tape")
+        restore(_layout.tape_of(row, shape)[: now + 2], state, "tape")
         return network
 
     def to_bytes(self) -> bytes:
@@ -433,9 +441,9 @@ _ARGUMENTS = (
 
 def _shape_of(arguments: Mapping[str, Any]) -> _layout.Shape:
     """The sizes that the kernels want."""
-    sizes = tuple(arguments[name] for name in ("n_inputs", "n_hidden", "n_context", "n_outputs", "truncation_length"))
-    n_scales = arguments["n_outputs"] if arguments["loss"] == "gaussian" else 0
-    return (*sizes, n_scales, OPTIMIZERS[arguments["optimizer"]])
+    names = ("n_inputs", "n_hidden", "n_context", "n_outputs", "truncation_length")
+    D, H, C, Y, K = (operator.index(arguments[name]) for name in names)
+    return D, H, C, Y, K, Y if arguments["loss"] == "gaussian" else 0, OPTIMIZERS[arguments["optimizer"]]
 
 
 def aligned_zeros(n: int | tuple[int, int], dtype: str) -> Array:
@@ -477,10 +485,13 @@ def _copy_blocks(new: Sequence[Array], old: Sequence[Array]) -> None:
         to[tuple(slice(n) for n in block.shape)] = block
 
 
-def _restore(to: Array, state: Mapping[str, Any], name: str) -> None:
+def restore(to: Array, state: Mapping[str, Any], name: str, finite: bool = True) -> None:
+    """Fill an array with the one of that name. ValueError where type, shape or numbers are not what they must be."""
     array = np.asarray(state[name])
     if array.shape != to.shape or array.dtype != to.dtype:
         raise ValueError(f"{name} must be {to.dtype} of shape {to.shape}, got {array.dtype} of {array.shape}")
+    if finite and array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite")
     to[:] = array
 
 

@@ -16,6 +16,7 @@ from scrnn_stream import SCRNNDetector
 from scrnn_stream import places as at
 from scrnn_stream.calibration import to_score
 from scrnn_stream.encoding import decode, encode
+from scrnn_stream.network import SCRNN
 from scrnn_stream.places import MOST_DENSE, N_QUEUED
 
 NAMES = ("flow", "pressure", "current", "vibration")
@@ -444,3 +445,22 @@ def test_a_bad_argument_is_refused_at_once_with_its_name_and_value(arguments: di
     ((name, value),) = arguments.items()
     with pytest.raises(ValueError, match=rf"{name}.*{value if name != 'memory' else ''}"):
         SCRNNDetector(**arguments)
+
+
+def spoilt(state: dict[str, Any], change: str) -> dict[str, Any]:
+    """The state of a detector with parts that do not fit each other; a kernel would write beyond its arrays."""
+    counts = state["counts"].copy()
+    if change == "sensors":
+        return {**state, "sensors": [*state["sensors"], "another"]}
+    if change == "network":
+        return {**state, "network": SCRNN(1, 1, seed=0).to_state()}
+    if change == "numbers":
+        return {**state, "numbers": state["numbers"][:1]}
+    counts[{"head": at.HEAD, "waiting": at.N_WAITING, "calm": at.N_CALM, "fitted": at.N_FITTED}[change]] = 10**9
+    return {**state, "counts": counts}
+
+
+@pytest.mark.parametrize("change", ["sensors", "network", "numbers", "head", "waiting", "calm", "fitted"])
+def test_a_state_whose_parts_do_not_fit_is_refused(change: str, trained: Callable[[], SCRNNDetector]) -> None:
+    with pytest.raises(ValueError, match=r"must be|contradict"):
+        SCRNNDetector().restore(spoilt(trained().to_state(), change))

@@ -97,3 +97,19 @@ def test_what_does_not_fit_is_refused() -> None:
         SCRNNDetectorFleet([])
     with pytest.raises(ValueError, match=r"X must have shape \(1, 3\), got \(1, 2\)"):
         SCRNNDetectorFleet(SENSORS).score_learn_many(["a"], [[1.0, 2.0]])
+
+
+def test_a_refused_batch_leaves_the_fleet_as_it_was() -> None:
+    fleet = SCRNNDetectorFleet(SENSORS, **OPTIONS)
+    with pytest.raises(TypeError):
+        fleet.score_learn_many(["new", ["no key"]], np.zeros((2, 3)))  # type: ignore[list-item]
+    assert len(fleet) == 0
+    assert fleet.score_learn_many(["new", "newer", "new"], np.zeros((3, 3))).tolist() == [0.0] * 3
+    assert fleet.machines == ["new", "newer"]
+
+
+def test_a_time_that_is_infinite_is_none() -> None:
+    one, other = (SCRNNDetectorFleet(SENSORS, **OPTIONS) for _ in range(2))
+    one.score_learn_many(["m"], np.zeros((1, 3)), [np.inf])
+    other.score_learn_many(["m"], np.zeros((1, 3)))
+    assert encode(one.detector("m").to_state()) == encode(other.detector("m").to_state())

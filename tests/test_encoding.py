@@ -131,3 +131,9 @@ def test_an_array_that_does_not_fit_its_bytes_is_told(name: str, shape: list[int
     extension = msgspec.msgpack.Ext(1, len(head).to_bytes(2, "big") + head + bytes(24))
     with pytest.raises(EncodingError):
         decode(sealed(msgspec.msgpack.encode({"a": extension})))
+
+
+def test_what_is_nested_too_deep_or_cut_short_is_told() -> None:
+    for payload in (b"\x91" * 100_000, msgspec.msgpack.encode({"a": msgspec.msgpack.Ext(1, b"\0")})):
+        with pytest.raises(EncodingError):
+            decode(sealed(payload))

@@ -85,3 +85,11 @@ def test_a_bad_record_is_named_and_changes_nothing(networks, xs, targets, dts, m
 def test_there_is_at_least_one_network_and_one_thread(n_networks, threads):
     with pytest.raises(ValueError, match="must be at least 1, got 0"):
         SCRNNFleet(n_networks, 1, 1, **OPTIONS).learn([0], [[1.0]], [[1.0]], threads=threads)
+
+
+def test_a_handle_grows_as_its_network_would_alone():
+    alone = SCRNN(1, 1, seed=2, **OPTIONS)
+    handle = SCRNNFleet(3, 1, 1, seed=0, **OPTIONS)[2]
+    alone.grow(2, 2)
+    handle.grow(2, 2)
+    np.testing.assert_array_equal(handle.to_state()["theta"], alone.to_state()["theta"])

@@ -338,6 +338,26 @@ class TestTrouble:
         numbers = np.abs(np.concatenate([network._network, network._work]))
         assert not ((numbers > 0) & (numbers < np.finfo("float32").tiny)).any()
 
+    def test_a_dead_output_that_comes_back_is_learned_again(self):
+        network = SCRNN(1, 2, n_hidden=2, n_context=2, loss="gaussian", lr=0.02, seed=0)
+        rng = np.random.default_rng(0)
+        targets = np.stack([rng.normal(size=3000), np.r_[np.zeros(1500), rng.normal(size=1500)]], axis=1)
+        network.replay(rng.normal(size=(3000, 1)), targets)
+        assert network.n_diverged == 0
+        assert 0.5 < network.scale[1] < 2.0
+
+    def test_an_argument_that_is_fixed_may_be_overwritten_without_harm(self):
+        network, other = (SCRNN(2, 2, n_hidden=2, n_context=2, optimizer="sgd", seed=0) for _ in range(2))
+        network.n_inputs, network.n_outputs, network.optimizer, network.loss = 1000, 1000, "adam", "gaussian"
+        assert network.learn([1.0, 2.0], [1.0, 2.0]) == other.learn([1.0, 2.0], [1.0, 2.0])
+        np.testing.assert_array_equal(network.predict([1.0, 2.0]), other.predict([1.0, 2.0]))
+
+    def test_sizes_of_a_narrow_type_do_not_wrap_around(self):
+        network = SCRNN(np.uint8(3), 1, n_hidden=np.uint8(20), n_context=np.uint8(4), seed=0)
+        assert network.n_parameters == SCRNN(3, 1, n_hidden=20, n_context=4, seed=0).n_parameters
+        with pytest.raises(TypeError):
+            SCRNN(2, 1, n_hidden=2.5)
+
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
@@ -470,6 +490,9 @@ class TestItsState:
             {"memory": "long"},
             {"theta": 1},
         ):
+            foreign.append(encode({"SCRNN": {**SCRNN(1, 1, seed=0).to_state(), **changed}}))
+        nan = np.full_like(SCRNN(1, 1, seed=0).to_state()["theta"], np.nan)
+        for changed in ({"learn_decay": "x"}, {"drawn_seed": "x"}, {"drawn_seed": -1}, {"theta": nan}):
             foreign.append(encode({"SCRNN": {**SCRNN(1, 1, seed=0).to_state(), **changed}}))
         for other in foreign:
             with pytest.raises(EncodingError):
