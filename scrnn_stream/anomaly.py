@@ -351,6 +351,8 @@ class SCRNNDetector(base.AnomalyDetector):
             self._columns.add([tuple(name) if isinstance(name, list) else name])  # type: ignore[list-item]
         if len(self._columns) != state["n_sensors"]:
             raise ValueError(f"sensors must be {state['n_sensors']} different names, got {len(self._columns)}")
+        if (state["network"] is None) != (state["n_sensors"] == 0):
+            raise ValueError("network must be there if there are sensors, and only then")
         self._machine = Machines.from_state(state, (self.grace_period, self.accept_after))
         self._make_room()
 

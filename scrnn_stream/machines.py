@@ -172,8 +172,7 @@ class Machines:
         """The machine that `to_state` described. ValueError if the parts do not fit: kernels would trust them."""
         D = state["n_sensors"]
         network = None if state["network"] is None else SCRNN.from_state(state["network"])
-        sizes = (0, 0) if network is None else (network.n_inputs, network.n_outputs)
-        if sizes != (D, D):
+        if network is not None and (network.n_inputs, network.n_outputs) != (D, D):
             raise ValueError(f"n_sensors must be that of the network, got {D}")
         if network is not None and (network.dtype, network.loss) != ("float32", "squared"):
             raise ValueError(f"network must be float32 and squared, got {network.dtype} and {network.loss}")

@@ -454,13 +454,15 @@ def spoilt(state: dict[str, Any], change: str) -> dict[str, Any]:
         return {**state, "sensors": [*state["sensors"], "another"]}
     if change == "network":
         return {**state, "network": SCRNN(1, 1, seed=0).to_state()}
+    if change == "no network":
+        return {**state, "network": None}
     if change == "numbers":
         return {**state, "numbers": state["numbers"][:1]}
     counts[{"head": at.HEAD, "waiting": at.N_WAITING, "calm": at.N_CALM, "fitted": at.N_FITTED}[change]] = 10**9
     return {**state, "counts": counts}
 
 
-@pytest.mark.parametrize("change", ["sensors", "network", "numbers", "head", "waiting", "calm", "fitted"])
+@pytest.mark.parametrize("change", ["sensors", "network", "no network", "numbers", "head", "waiting", "calm", "fitted"])
 def test_a_state_whose_parts_do_not_fit_is_refused(change: str, trained: Callable[[], SCRNNDetector]) -> None:
     with pytest.raises(ValueError, match=r"must be|contradict"):
         SCRNNDetector().restore(spoilt(trained().to_state(), change))
