@@ -8,11 +8,11 @@ import platform
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks.native import compiler_version, library
+from benchmarks.stamp import cpu, of_processor
 from benchmarks.timing import seconds
 
 VECTOR_UNITS = ("avx2", "fma", "avx512f")
@@ -22,8 +22,8 @@ def describe() -> dict[str, object]:
     """Date, processor, cores, and the versions of what compiles."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "cpu": _of_processor("model name") or platform.processor() or platform.machine(),
-        "vector_units": [unit for unit in VECTOR_UNITS if unit in _of_processor("flags").split()],
+        "cpu": cpu(),
+        "vector_units": [unit for unit in VECTOR_UNITS if unit in of_processor("flags").split()],
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "numba": version("numba"),
@@ -43,12 +43,3 @@ def fma_peak() -> float | None:
     n, numbers = 1_500_000, np.array([0.999, 0.001], np.float32)
     n_operations = run(n, numbers.ctypes.data)
     return float(n_operations / min(seconds(lambda: run(n, numbers.ctypes.data)) for _ in range(60)) / 1e9)
-
-
-def _of_processor(name: str) -> str:
-    file = Path("/proc/cpuinfo")
-    for line in file.read_text().splitlines() if file.exists() else []:
-        key, _, value = line.partition(":")
-        if key.strip() == name:
-            return value.strip()
-    return ""
