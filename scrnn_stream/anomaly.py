@@ -80,9 +80,9 @@ class Assessment(NamedTuple):
 
     @property
     def measured(self) -> Array:
-        """The lines of its measurement, (N_MEASURED, D), in the order of `places`."""
+        """The lines of its measurement, (N_JUDGED, D), in the order of `places`."""
         i = at.HEADER + at.MEASURED
-        return self.numbers[i : i + at.N_MEASURED * self.n_sensors].reshape(at.N_MEASURED, self.n_sensors)
+        return self.numbers[i : i + at.N_JUDGED * self.n_sensors].reshape(at.N_JUDGED, self.n_sensors)
 
     @property
     def x(self) -> Array:

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from scrnn_stream import places as at
 from scrnn_stream._compile import jit, view
-from scrnn_stream.channels import CLUSTER_LENGTHS, HALF_LIVES, N_CHANNELS
+from scrnn_stream.channels import CLUSTER_LENGTHS, HALF_LIVES, N_CALIBRATED
+from scrnn_stream.extremes import tail_beyond
 from scrnn_stream.places import DELAYS, MEMORY
 
 Array = NDArray[Any]
@@ -33,6 +34,8 @@ PRIOR_SHAPE = 0.1  # moderately heavy: between an exponential tail (0) and Stude
 UNCERTAINTY = 0.2  # added to the shape, divided by the root of the number of clusters
 PRIOR_WEIGHT = 30  # clusters of excesses that weigh as much as the prior
 SMALLEST_P = 1e-300
+LEAST, LARGEST = 3, 4  # in what is known of a channel
+CREDIBLE_FLOOR = 0.3
 LOG_CLUSTER_LENGTHS = np.log(CLUSTER_LENGTHS)
 BLOCK = 8  # values in one register
 LOG_OF_TAIL = math.log(100)  # the tail begins at p = 0.01
@@ -201,7 +204,7 @@ def order_window(window: Array, ring: Array, begin: int, end: int) -> None:
 @jit
 def order_windows(counts: Array, calm: Array) -> None:
     """The windows of all channels from their rings, as after their last fits."""
-    for channel in range(N_CHANNELS):
+    for channel in range(N_CALIBRATED):
         if counts[at.N_FITTED + channel] > 0:
             begin, end = window_at(counts[at.N_FITTED + channel], N_NEEDED[channel], DELAYS[channel])
             order_window(at.window_of(calm, channel), at.ring_of(calm, channel), begin, end)
@@ -210,8 +213,10 @@ def order_windows(counts: Array, calm: Array) -> None:
 @jit
 def learn_value(numbers: Array, counts: Array, calm: Array, moving: Array, channel: int, value: float) -> None:
     """Take a calm value in; fit the channel's tail anew every so often."""
-    ring, n = at.ring_of(calm, channel), counts[at.N_CALM + channel]
+    ring, n, tail = at.ring_of(calm, channel), counts[at.N_CALM + channel], at.tail_of(numbers, channel)
     ring[n % ring.size] = value
+    tail[LEAST] = value if n == 0 else min(tail[LEAST], value)
+    tail[LARGEST] = value if n == 0 else max(tail[LARGEST], value)
     counts[at.N_CALM + channel] = n + 1
     if n + 1 >= N_NEEDED[channel] and n + 1 - counts[at.N_FITTED + channel] >= at.REFIT_EVERY:
         refit(numbers, counts, calm, moving, channel)
@@ -237,8 +242,14 @@ def probability(numbers: Array, counts: Array, calm: Array, channel: int, value:
     """Tail probability of a value in a channel that is calibrated."""
     begin, end = window_at(counts[at.N_FITTED + channel], N_NEEDED[channel], DELAYS[channel])
     kept = float(np.float32(value))  # as the ring keeps it
-    tail = at.tail_of(numbers, channel)
-    return tail_probability(kept, at.window_of(calm, channel), end - begin, tail)
+    return tail_probability(kept, at.window_of(calm, channel), end - begin, at.tail_of(numbers, channel))
+
+
+@jit
+def least_credible(numbers: Array, counts: Array, channel: int, value: float) -> float:
+    """The least p that n values bear out: 1 / (n + 1) within their range, and less the farther beyond it."""
+    tail, n = at.tail_of(numbers, channel), counts[at.N_CALM + channel]
+    return float(tail_beyond(value, tail[LEAST], tail[LARGEST], n, CREDIBLE_FLOOR) / (n + 1))
 
 
 @jit

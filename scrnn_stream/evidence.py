@@ -9,22 +9,36 @@ from numpy.typing import NDArray
 
 from scrnn_stream import places as at
 from scrnn_stream._compile import jit
-from scrnn_stream.absorbing import note_change, variance_of
+from scrnn_stream.absorbing import N_CHANGES_KNOWN, note_change, variance_of
 from scrnn_stream.channels import (
     BIAS,
+    CHANGE_HALF_LIFE,
     ERROR,
     LEVEL,
+    LONG_HALF_LIFE,
     LONG_RANGE,
-    N_CHANNELS,
+    N_CALIBRATED,
     N_DISTANCES,
+    N_EXTREMES,
     N_VALUES,
     RANGE,
     SENSOR,
     SPREAD,
     VALUE_HALF_LIVES,
     VALUE_OF,
+    X_ADJUSTED,
+    X_AVERAGE,
+    X_AVERAGE_ADJUSTED,
+    X_CHANGE,
+    X_ERROR,
+    X_LONG,
+    X_LONG_ADJUSTED,
+    X_READING,
+    X_SPREAD,
 )
+from scrnn_stream.extremes import is_judged, least_probable, probability_of, take_in
 from scrnn_stream.picture import N_COMPARED, count, distance, excess, explain, limited, project, usual
+from scrnn_stream.season import DAY_S, expectation, regressors
 
 Array = NDArray[Any]
 Machine = tuple[Array, ...]  # as `machine_of` and `desk_of` lay them out
@@ -33,6 +47,9 @@ Desk = tuple[Array, ...]
 BAND = 3.0  # standard deviations to each side
 LARGEST_STATISTIC = 1e30  # what float32 holds with room to spare
 KEEP = np.array([0.5 ** (1 / half_life) if half_life > 0 else 0.0 for half_life in VALUE_HALF_LIVES])
+
+KEEP_CHANGE, KEEP_LONG = 0.5 ** (1 / CHANGE_HALF_LIFE), 0.5 ** (1 / LONG_HALF_LIFE)
+SETTLING = 100  # readings before the errors of a network that has only just begun to learn are a measure
 
 JUDGED, EXPECTED, LOW, HIGH = 1, 2, 3, 4  # lines of a contribution; the blame is line 0
 N_CONTRIBUTED = 5
@@ -53,10 +70,13 @@ def averaged(out: Array, average: Array, n: Array, x: Array, e: Array) -> None:
 
 
 @jit
-def measure(machine: Machine, desk: Desk) -> None:
-    """The channels' values after the readings and errors on the desk; their statistics, NaN if nothing can be said."""
-    _, _, _, table, covariance, precision, _, _ = machine
-    _, _, head, measured, x, scratch, squares = desk
+def measure(time: float, machine: Machine, desk: Desk) -> None:
+    """The channels' values after the readings and errors on the desk; their statistics, NaN if nothing can be said.
+
+    The statistic of a new extreme is its probability.
+    """
+    numbers, _, _, table, covariance, precision, _, _ = machine
+    work, _, head, measured, x, scratch, squares = desk
     statistics, used, e = head[at.STATISTICS :], measured[at.USED], scratch[at.ERRORS]
     limits, mask = scratch[at.SPARE_LINE], scratch[at.MASK]
     for j in range(x.size):
@@ -79,9 +99,44 @@ def measure(machine: Machine, desk: Desk) -> None:
         low, high = table[at.LOW + k - RANGE], table[at.HIGH + k - RANGE]
         farthest = excess(limits, low, high, measured[VALUE_OF[k]], used)
         statistics[k] = farthest if n_used > 0 else np.nan
-    for k in range(N_CHANNELS):
+    for k in range(N_CALIBRATED):
         if statistics[k] > LARGEST_STATISTIC:
             statistics[k] = LARGEST_STATISTIC
+    values, extremes = measured[at.N_MEASURED :], at.extremes_of(numbers, x.size)
+    regressors(at.regressors_of(work)[0], time, time - numbers[at.FIRST_TIME])
+    for j in range(x.size):
+        imagine(values, j, time - numbers[at.FIRST_TIME] >= DAY_S, extremes, machine, desk)
+    for kind in range(N_EXTREMES):
+        statistics[N_CALIBRATED + kind] = least_probable(values, extremes, kind)
+
+
+@jit
+def imagine(values: Array, j: int, has_season: bool, extremes: Array, machine: Machine, desk: Desk) -> None:
+    """What may be a new extreme of sensor j, (N_EXTREMES, D); NaN if it is missing or nothing can be said yet."""
+    _, _, _, table, covariance, _, _, _ = machine
+    work, _, _, measured, x, scratch, _ = desk
+    values[:, j] = np.nan
+    if not measured[at.PRESENT, j] > 0 or table[at.N_CHANGES, j] < N_CHANGES_KNOWN:
+        return
+    reading = limited(x[j], table, variance_of(covariance[LEVEL], j), j)
+    values[X_READING, j] = reading
+    values[X_AVERAGE, j], values[X_LONG, j] = measured[VALUE_OF[LEVEL], j], measured[VALUE_OF[LONG_RANGE], j]
+    if np.isfinite(table[at.LAST, j]):
+        fade(values, X_CHANGE, j, abs(reading - table[at.LAST, j]), KEEP_CHANGE, extremes)
+    if table[at.N_AVERAGED, j] >= SETTLING and np.isfinite(scratch[at.ERRORS, j]):
+        values[X_ERROR, j], values[X_SPREAD, j] = scratch[at.ERRORS, j], measured[VALUE_OF[SPREAD], j]
+    if has_season:
+        values[X_ADJUSTED, j] = reading - expectation(at.regressors_of(work)[0], table[at.WEIGHTS :], j)
+        fade(values, X_AVERAGE_ADJUSTED, j, values[X_ADJUSTED, j], KEEP_CHANGE, extremes)
+        fade(values, X_LONG_ADJUSTED, j, values[X_ADJUSTED, j], KEEP_LONG, extremes)
+
+
+@jit
+def fade(values: Array, kind: int, j: int, value: float, keep: float, extremes: Array) -> None:
+    """An average of its own after this value; of the first few a plain mean."""
+    n = extremes[at.N_SEEN, kind, j]
+    a = min(keep, n / (n + 1))
+    values[kind, j] = a * extremes[at.SEEN_AVERAGE, kind, j] + (1 - a) * value
 
 
 @jit
@@ -97,9 +152,14 @@ def relative(disagreement: Array, table: Array) -> float:
 @jit
 def advance(machine: Machine, desk: Desk) -> None:
     """Move time: the averages take the record on the desk in."""
-    _, counts, _, table, _, _, _, _ = machine
+    numbers, counts, _, table, _, _, _, _ = machine
     _, _, _, measured, x, _, _ = desk
+    values, extremes = measured[at.N_MEASURED :], at.extremes_of(numbers, x.size)
+    take_in(extremes, values)
     for j in range(x.size):
+        for kind in (X_CHANGE, X_AVERAGE_ADJUSTED, X_LONG_ADJUSTED):
+            if np.isfinite(values[kind, j]):
+                extremes[at.SEEN_AVERAGE, kind, j] = values[kind, j]
         for i in range(N_VALUES):
             if np.isfinite(measured[i, j]):
                 table[at.AVERAGE + i, j] = measured[i, j]
@@ -127,7 +187,12 @@ def contributions(out: Array, channel: int, machine: Machine, desk: Desk) -> Non
     """
     _, _, _, table, covariance, precision, _, _ = machine
     _, _, _, measured, x, scratch, squares = desk
-    used, v, average = measured[at.USED], measured[VALUE_OF[channel]], measured[VALUE_OF[LEVEL]]
+    used = measured[at.USED]
+    if channel >= N_CALIBRATED:
+        for j in range(x.size):
+            of_extreme(out, channel - N_CALIBRATED, j, machine, desk)
+        return
+    v, average = measured[VALUE_OF[channel]], measured[VALUE_OF[LEVEL]]
     out[JUDGED] = v
     if channel >= RANGE:
         beyond_range(out, table[at.LOW + channel - RANGE], table[at.HIGH + channel - RANGE], v, used)
@@ -166,3 +231,26 @@ def beyond_range(out: Array, low: Array, high: Array, v: Array, used: Array) -> 
         out[LOW, j] = low[j] if np.isfinite(low[j]) else np.nan  # not averaged for long enough to have a range
         out[HIGH, j] = high[j] if np.isfinite(high[j]) else np.nan
         out[EXPECTED, j] = 0.5 * (out[LOW, j] + out[HIGH, j])
+
+
+@jit
+def of_extreme(out: Array, kind: int, j: int, machine: Machine, desk: Desk) -> None:
+    """The contribution of sensor j to a new extreme: the decades of its probability, and the range of its past."""
+    numbers, _, _, _, _, _, _, _ = machine
+    _, _, _, measured, x, _, _ = desk
+    values, extremes = measured[at.N_MEASURED :], at.extremes_of(numbers, x.size)
+    value, low, high = values[kind, j], extremes[at.SEEN_LOW, kind, j], extremes[at.SEEN_HIGH, kind, j]
+    out[0, j] = 0.0
+    if is_judged(values, extremes, kind, j):
+        out[0, j] = -np.log10(probability_of(values, extremes, kind, j))
+    if not low <= high:
+        low = high = np.nan
+    shift = 0.0
+    if kind == X_ERROR:  # told by the reading, and by what was forecast
+        shift = x[j] - value
+    elif kind == X_SPREAD:
+        value, low, high = value * value, max(low, 0.0) ** 2, high * high
+    elif kind >= X_ADJUSTED:
+        shift = values[X_READING, j] - values[X_ADJUSTED, j]
+    out[JUDGED, j], out[LOW, j], out[HIGH, j] = value + shift, low + shift, high + shift
+    out[EXPECTED, j] = shift if kind == X_ERROR or kind >= X_ADJUSTED else 0.5 * (low + high)

@@ -23,14 +23,16 @@ from scrnn_stream.calibration import (
     LOG_CLUSTER_LENGTHS,
     cluster_probability,
     learn_value,
+    least_credible,
     n_missing,
     probability,
     to_score,
 )
-from scrnn_stream.channels import LEVEL, N_CHANNELS, N_DISTANCES, SENSOR, SETTLED_AFTER
+from scrnn_stream.channels import LEVEL, N_CALIBRATED, N_CHANNELS, N_DISTANCES, SENSOR, SETTLED_AFTER, X_READING
 from scrnn_stream.evidence import advance, measure
 from scrnn_stream.features import LARGEST_READING, learn_scale, scaled, unscaled
 from scrnn_stream.picture import limited
+from scrnn_stream.season import learn_season
 
 Array = NDArray[Any]
 Machine = tuple[Array, ...]  # as `machine_of` and `desk_of` lay them out
@@ -55,17 +57,28 @@ def steps_since(numbers: Array, time: float) -> float:
 
 
 @jit
-def look(head: Array, numbers: Array, counts: Array, calm: Array) -> float:
-    """The p of each channel, before their statistics; and the least one with the price of each look."""
-    n_looking, least = 0, 1.0
+def look(head: Array, numbers: Array, counts: Array, calm: Array) -> tuple[float, float]:
+    """The p of each channel, before their statistics; and the least one with the price of each look.
+
+    Returned again by the tails alone, which dare to say more: who is to learn nothing wrong errs on their side.
+    """
+    n_looking, least, n_of_tails, least_of_tails = 0, 1.0, 0, 1.0
+    head[at.OF_TAIL :] = 1.0
     for k in range(N_CHANNELS):
         p, statistic = 1.0, head[at.STATISTICS + k]
-        if np.isfinite(statistic) and n_missing(counts, k) == 0:
-            p = cluster_probability(probability(numbers, counts, calm, k, statistic), LOG_CLUSTER_LENGTHS[k])
+        if np.isfinite(statistic) and (k >= N_CALIBRATED or n_missing(counts, k) == 0):
+            p = statistic
+            if k < N_CALIBRATED:
+                of_tail = probability(numbers, counts, calm, k, statistic)
+                p = max(of_tail, least_credible(numbers, counts, k, statistic))
+                p = cluster_probability(p, LOG_CLUSTER_LENGTHS[k])
+                head[at.OF_TAIL + k] = cluster_probability(of_tail, LOG_CLUSTER_LENGTHS[k])
+                least_of_tails = min(least_of_tails, head[at.OF_TAIL + k])
+                n_of_tails += 1
             n_looking += 1
         head[k] = p
         least = min(least, p)
-    return min(1.0, n_looking * least) if n_looking > 0 else 1.0
+    return min(1.0, max(1, n_looking) * least), min(1.0, max(1, n_of_tails) * least_of_tails)
 
 
 @jit
@@ -76,7 +89,7 @@ def read(x: Array, record: Array) -> None:
 
 
 @jit
-def assess(forecast: Array, step: float, machine: Machine, desk: Desk) -> None:
+def assess(forecast: Array, time: float, step: float, machine: Machine, desk: Desk) -> None:
     """Assess the readings on the desk; `forecast` (D) is what the network expected of them, in scaled units."""
     numbers, counts, calm, table, covariance, _, _, _ = machine
     work, _, head, _, x, scratch, _ = desk
@@ -84,8 +97,8 @@ def assess(forecast: Array, step: float, machine: Machine, desk: Desk) -> None:
         expected = unscaled(forecast[j], table, j)
         reading = limited(x[j], table, variance_of(covariance[LEVEL], j), j)
         scratch[at.ERRORS, j] = np.nan if step > 1 else reading - expected  # across a gap nothing was expected
-    measure(machine, desk)
-    work[at.P] = look(head, numbers, counts, calm)
+    measure(time, machine, desk)
+    work[at.P], work[at.PROTECTED] = look(head, numbers, counts, calm)
     work[at.SCORE] = to_score(work[at.P])
     work[at.STEP] = step
 
@@ -99,7 +112,9 @@ def move_clock(numbers: Array, time: float) -> None:
     last, interval = numbers[at.TIME], numbers[at.INTERVAL]
     if np.isnan(time) or time <= last:
         return
-    if not np.isnan(last):
+    if np.isnan(last):
+        numbers[at.FIRST_TIME] = time
+    else:
         gap = time - last
         numbers[at.INTERVAL] += 0.02 * (min(gap, 3 * interval) - interval) if interval > 0 else gap
     numbers[at.TIME] = time
@@ -116,13 +131,13 @@ def learn_oldest(grace_period: int, machine: Machine, desk: Desk) -> None:
     counts[at.HEAD] = (counts[at.HEAD] + 1) % at.N_PLACES
     counts[at.N_WAITING] -= 1
     if counts[at.N_RECORDS] >= grace_period:
-        for k in range(N_CHANNELS):
+        for k in range(N_CALIBRATED):
             statistic = head[at.STATISTICS + k]
             if counts[at.N_RECORDS] >= SETTLED_AFTER[k] and np.isfinite(statistic):
                 learn_value(numbers, counts, calm, desk[1], k, statistic)
     for k in range(N_DISTANCES):
-        weights[k] = min(1.0, head[k] / UNLIKELY)
-    weights[LEVEL] = min(weights[LEVEL], head[SENSOR] / UNLIKELY)
+        weights[k] = min(1.0, head[at.OF_TAIL + k] / UNLIKELY)
+    weights[LEVEL] = min(weights[LEVEL], head[at.OF_TAIL + SENSOR] / UNLIKELY)
     learn_picture(measured, weights, machine, desk)
 
 
@@ -135,7 +150,7 @@ def wait(machine: Machine, desk: Desk) -> None:
     counts[at.N_WAITING] += 1
     for i in range(head.size):
         heads[place, i] = head[i]
-    for i in range(measured.shape[0]):
+    for i in range(at.N_MEASURED):
         for j in range(measured.shape[1]):
             tables[place, i, j] = measured[i, j]
 
@@ -144,10 +159,21 @@ def wait(machine: Machine, desk: Desk) -> None:
 def learn(time: float, grace_period: int, accept_after: int, machine: Machine, desk: Desk) -> None:
     """Take the record in that is assessed on the desk, with its scaled readings. Time moves."""
     numbers, counts, _, table, _, _, _, _ = machine
-    work, _, _, _, x, scratch, _ = desk
-    is_calm = work[at.P] >= PROTECTION_P
+    work, _, _, measured, x, scratch, _ = desk
+    is_calm = work[at.PROTECTED] >= PROTECTION_P
     if is_calm:
         learn_scale(table, x)
+        if np.isfinite(time):
+            f, last = at.regressors_of(work), numbers[at.TIME]
+            learn_season(
+                table[at.WEIGHTS :],
+                at.season_of(numbers),
+                f[1],
+                f[0],
+                measured[at.N_MEASURED + X_READING],
+                table[at.N_AVERAGED],
+                time - last if time > last else 0.0,
+            )
     for j in range(x.size):
         if np.isfinite(scratch[at.SCALED_X, j]):
             table[at.PREVIOUS, j] = scratch[at.SCALED_X, j]
@@ -235,7 +261,7 @@ def process(
             network.learn(forecast, scratch, own, own_counts, previous, z, step, shape, kind, pace)
         elif D > 0:
             network.predict(forecast, scratch, own, own_counts, previous, step, shape, kind)
-        assess(forecast, step, machine, desk)
+        assess(forecast, time, step, machine, desk)
         scores[t] = work[at.SCORE]
         if is_learning:
             learn(time, grace_period, accept_after, machine, desk)

@@ -12,10 +12,12 @@ from scrnn_stream import _layout
 from scrnn_stream import places as at
 from scrnn_stream.absorbing import refresh
 from scrnn_stream.calibration import N_NEEDED, order_windows
-from scrnn_stream.channels import N_CHANNELS
+from scrnn_stream.channels import N_CALIBRATED
 from scrnn_stream.evidence import N_CONTRIBUTED, contributions
+from scrnn_stream.extremes import see_nothing
 from scrnn_stream.judging import forget, process
 from scrnn_stream.network import SCRNN, aligned_zeros, restore
+from scrnn_stream.season import N_REGRESSORS
 
 Array = NDArray[Any]
 
@@ -58,7 +60,9 @@ class Machines:
     def add(self, n: int) -> None:
         """Put n machines that know nothing after the others."""
         start, counts, calm = (np.zeros(part.shape[1], part.dtype) for part in (self.numbers, self.counts, self.calm))
-        start[at.TIME] = np.nan
+        start[[at.FIRST_TIME, at.TIME]] = np.nan
+        at.season_of(start)[:] = np.eye(N_REGRESSORS)
+        see_nothing(at.extremes_of(start, self.n_sensors))
         machine = at.machine_of(start, counts, calm, self.n_sensors)
         machine[3][[at.PREVIOUS, at.LAST]] = np.nan
         forget(machine, self._desk())
@@ -146,6 +150,8 @@ class Machines:
             new.put_network(0, network)
         new.counts[0, at.N_WAITING] = 0
         new.table(0)[:, :D] = self.table(0)
+        at.season_of(new.numbers[0])[:] = np.eye(N_REGRESSORS)  # so that new sensors learn as fast as the first did
+        at.extremes_of(new.numbers[0], n_sensors)[:, :, :D] = at.extremes_of(self.numbers[0], D)
         machine, desk = new.machine(0), new._desk()
         if (D <= at.MOST_DENSE) == (n_sensors <= at.MOST_DENSE):
             machine[4][:, : at.n_correlated(D), :D] = self.machine(0)[4]
@@ -191,8 +197,8 @@ class Machines:
 def _check_counts(counts: Array) -> None:
     """ValueError where counts contradict each other; the kernels take them for places in memory."""
     waiting = counts[at.HEAD] < at.N_PLACES and counts[at.N_WAITING] <= at.N_QUEUED
-    learned = counts[at.N_CALM : at.N_CALM + N_CHANNELS]
-    fitted = counts[at.N_FITTED : at.N_FITTED + N_CHANNELS]
+    learned = counts[at.N_CALM : at.N_CALM + N_CALIBRATED]
+    fitted = counts[at.N_FITTED : at.N_FITTED + N_CALIBRATED]
     needed = np.asarray(N_NEEDED)
     young = (fitted == 0) & (learned < needed)
     fitting = (needed <= fitted) & (fitted <= learned) & (learned - fitted < at.REFIT_EVERY)

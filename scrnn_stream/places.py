@@ -18,15 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scrnn_stream._compile import jit_or_python, view
-from scrnn_stream.channels import N_CHANNELS, N_DISTANCES, N_VALUES, SENSOR
+from scrnn_stream.channels import N_CALIBRATED, N_CHANNELS, N_DISTANCES, N_EXTREMES, N_VALUES, SENSOR
+from scrnn_stream.season import N_REGRESSORS
 
 Array = NDArray[Any]
 
 MOST_DENSE = 64  # sensors up to which all correlations are kept; beyond, each sensor is measured on its own
 
-# numbers: the clock, then shape and scale of each tail, then what has a column for each sensor
-TIME, INTERVAL, TAILS = 0, 1, 2
-TABLE = TAILS + 3 * N_CHANNELS
+# numbers: the clock, then what is known of each calibrated channel, the covariance of the season's regressors, then
+# what has a column for each sensor
+FIRST_TIME, TIME, INTERVAL, TAILS = range(4)
+N_OF_TAIL = 5  # threshold, scale and shape; the least and the largest value
+SEASON = TAILS + N_OF_TAIL * N_CALIBRATED
+TABLE = SEASON + N_REGRESSORS**2
 
 # lines of the table (N_LINES, D)
 SCALE_MEAN, SCALE_VARIANCE, N_SCALED = 0, 1, 2
@@ -34,7 +38,8 @@ PREVIOUS = 3  # last known scaled reading: the network's input
 AVERAGE = 4  # N_VALUES lines: each kind of value, averaged
 N_AVERAGED = AVERAGE + N_VALUES
 LAST, N_MISSING, USUAL_GAP = N_AVERAGED + 1, N_AVERAGED + 2, N_AVERAGED + 3  # last reading, records since, usually
-PICTURE = N_AVERAGED + 4  # from here on the picture of calm
+WEIGHTS = N_AVERAGED + 4  # N_REGRESSORS lines: of the season
+PICTURE = WEIGHTS + N_REGRESSORS  # from here on the picture of calm
 MEAN = PICTURE  # N_DISTANCES lines
 DEVIATION = MEAN + N_DISTANCES  # N_DISTANCES lines
 LOW, HIGH = DEVIATION + N_DISTANCES, DEVIATION + N_DISTANCES + 2  # two lines each: average, long average
@@ -44,18 +49,25 @@ N_LINES = KNOWN + 1
 
 # counts; those of the network follow
 N_RECORDS, HEAD, N_WAITING, N_IMPROBABLE, N_REGIMES = range(5)
-N_CALM, N_FITTED = 5, 5 + N_CHANNELS  # values of each channel, and how many there were at its last fit
-N_COUNTS = 5 + 2 * N_CHANNELS
+N_CALM, N_FITTED = 5, 5 + N_CALIBRATED  # values of each channel, and how many there were at its last fit
+N_COUNTS = 5 + 2 * N_CALIBRATED
 
-# a measurement: p of each channel, the statistics, then a table of N_MEASURED lines: first the values
-STATISTICS, MEASURED = N_CHANNELS, 2 * N_CHANNELS
+# of the extremes: values there were; the range of all, of those that wait, of the present block; an average
+N_SEEN, SEEN_LOW, SEEN_HIGH, WAITING_LOW, WAITING_HIGH, BLOCK_LOW, BLOCK_HIGH, SEEN_AVERAGE = range(8)
+N_OF_EXTREME = 8
+
+# a measurement: p of each channel, the statistics, then a table of N_MEASURED lines: first the values. On the desk
+# those of the extremes follow, which do not wait to be learned
+STATISTICS, OF_TAIL = N_CHANNELS, 2 * N_CHANNELS  # the latter of the calibrated ones: p by their tail alone
+MEASURED = OF_TAIL + N_CALIBRATED
 DISAGREES, USED, PRESENT = N_VALUES, N_VALUES + 1, N_VALUES + 2
 N_MEASURED = N_VALUES + 3
+N_JUDGED = N_MEASURED + N_EXTREMES
 N_QUEUED = 20  # records between the measurement of a value and its learning
 N_PLACES = N_QUEUED + 1
 
-# work: the assessment (score, p, dt, the measurement, the readings), lines of D, and squares of (E, D)
-SCORE, P, STEP, HEADER = 0, 1, 2, 3
+# work: the assessment (score, p, dt, the measurement, the readings), lines of D, squares of (E, D), weights, regressors
+SCORE, P, STEP, PROTECTED, HEADER = 0, 1, 2, 3, 4
 Z, CURVATURE, SLOPE, ERRORS, BLAME, EXPECTED, VARIANCE, SPARE_LINE, MASK, SCALED_X = range(10)
 N_SCRATCH = 10
 N_SQUARES = 3
@@ -65,10 +77,10 @@ MEMORY = 2000  # calm values that a tail is judged by, at most; while there are 
 SENSOR_DELAY = 300  # values that the tail of `sensor` lags behind: gauges drift for days
 REFIT_EVERY = 20  # values between two fits
 SPARE = REFIT_EVERY + 4  # ring places beyond MEMORY, so that the window of the last fit is still there at the next one
-DELAYS = np.array([SENSOR_DELAY if channel == SENSOR else 0 for channel in range(N_CHANNELS)])
+DELAYS = np.array([SENSOR_DELAY if channel == SENSOR else 0 for channel in range(N_CALIBRATED)])
 RINGS = np.concatenate([[0], np.cumsum(MEMORY + SPARE + DELAYS)])  # where each ring begins, and the last one ends
 WINDOWS = int(RINGS[-1])
-N_CALM_PLACES = WINDOWS + N_CHANNELS * MEMORY
+N_CALM_PLACES = WINDOWS + N_CALIBRATED * MEMORY
 KEPT = 2 * REFIT_EVERY  # in moving: values that leave a window, those that enter it, and from here on what it becomes
 N_MOVING = KEPT + MEMORY
 
@@ -81,22 +93,24 @@ def n_correlated(D: int) -> int:
 
 @jit_or_python
 def n_measurement(D: int) -> int:
+    """Of one that waits."""
     return MEASURED + N_MEASURED * D
 
 
 @jit_or_python
 def n_assessment(D: int) -> int:
-    return HEADER + n_measurement(D) + D
+    return HEADER + MEASURED + N_JUDGED * D + D
 
 
 @jit_or_python
 def n_numbers(D: int) -> int:
-    return TABLE + N_LINES * D + (2 * N_DISTANCES + 1) * n_correlated(D) * D + N_PLACES * n_measurement(D)
+    n_waiting = N_PLACES * n_measurement(D)
+    return TABLE + (N_LINES + N_OF_EXTREME * N_EXTREMES + (2 * N_DISTANCES + 1) * n_correlated(D)) * D + n_waiting
 
 
 @jit_or_python
 def n_work(D: int) -> int:
-    return n_assessment(D) + N_SCRATCH * D + N_SQUARES * n_correlated(D) * D + N_DISTANCES
+    return n_assessment(D) + N_SCRATCH * D + N_SQUARES * n_correlated(D) * D + N_DISTANCES + 2 * N_REGRESSORS
 
 
 @jit_or_python
@@ -105,7 +119,8 @@ def machine_of(numbers: Array, counts: Array, calm: Array, D: int) -> tuple[Arra
 
     The table (N_LINES, D); the covariance of each channel measured by T2 (N_DISTANCES, E, D); precision matrices, of
     these and of the regression of each sensor on the others (N_DISTANCES + 1, E, D); and the measurements that wait:
-    probabilities and statistics (N_PLACES, MEASURED), tables (N_PLACES, N_MEASURED, D).
+    probabilities and statistics (N_PLACES, MEASURED), tables (N_PLACES, N_MEASURED, D). Extremes and season have views
+    of their own: `extremes_of` and `season_of`.
     """
     E = n_correlated(D)
     covariance = TABLE + N_LINES * D
@@ -127,18 +142,18 @@ def machine_of(numbers: Array, counts: Array, calm: Array, D: int) -> tuple[Arra
 def desk_of(work: Array, moving: Array, D: int) -> tuple[Array, ...]:
     """Where a record is worked on: work and moving, and these parts of work.
 
-    The measurement: probabilities and statistics (MEASURED), table (N_MEASURED, D); the readings (D); lines (N_SCRATCH,
+    The measurement: probabilities and statistics (MEASURED), table (N_JUDGED, D); the readings (D); lines (N_SCRATCH,
     D) and squares (N_SQUARES, E, D) of scratch space.
     """
     measured = HEADER + MEASURED
-    readings = measured + N_MEASURED * D
+    readings = measured + N_JUDGED * D
     scratch = readings + D
     squares = scratch + N_SCRATCH * D
     return (
         work,
         moving,
         view(work, HEADER, (MEASURED,)),
-        view(work, measured, (N_MEASURED, D)),
+        view(work, measured, (N_JUDGED, D)),
         view(work, readings, (D,)),
         view(work, scratch, (N_SCRATCH, D)),
         view(work, squares, (N_SQUARES, n_correlated(D), D)),
@@ -148,13 +163,32 @@ def desk_of(work: Array, moving: Array, D: int) -> tuple[Array, ...]:
 @jit_or_python
 def weights_of(work: Array) -> Array:
     """(N_DISTANCES): how much a measurement counts."""
-    return view(work, work.size - N_DISTANCES, (N_DISTANCES,))
+    return view(work, work.size - 2 * N_REGRESSORS - N_DISTANCES, (N_DISTANCES,))
+
+
+@jit_or_python
+def regressors_of(work: Array) -> Array:
+    """(2, N_REGRESSORS): the season's regressors of the record on the desk, and their gains."""
+    return view(work, work.size - 2 * N_REGRESSORS, (2, N_REGRESSORS))
+
+
+@jit_or_python
+def season_of(numbers: Array) -> Array:
+    """(N_REGRESSORS, N_REGRESSORS): the covariance of the season's regressors."""
+    return view(numbers, SEASON, (N_REGRESSORS, N_REGRESSORS))
+
+
+@jit_or_python
+def extremes_of(numbers: Array, D: int) -> Array:
+    """(N_OF_EXTREME, N_EXTREMES, D), the last part of the numbers."""
+    n = N_OF_EXTREME * N_EXTREMES * D
+    return view(numbers, numbers.size - n, (N_OF_EXTREME, N_EXTREMES, D))
 
 
 @jit_or_python
 def tail_of(numbers: Array, channel: int) -> Array:
-    """(3): threshold, scale and shape."""
-    return view(numbers, TAILS + 3 * channel, (3,))
+    """(N_OF_TAIL): threshold, scale and shape, then the least and the largest value there was."""
+    return view(numbers, TAILS + N_OF_TAIL * channel, (N_OF_TAIL,))
 
 
 @jit_or_python

@@ -1,0 +1,76 @@
+"""What the hour of the day and of the week lead to expect of each sensor, and of nothing else.
+
+A forecast from the last record follows a shift at once; this expectation does not, and tells it from the daily round.
+It is recursive least squares[^1] on sines and cosines of day and week, with a memory in time. The regressors are the
+same for all sensors, so their covariance (N_REGRESSORS, N_REGRESSORS) is, too; the weights (N_REGRESSORS, D) are not.
+
+[^1]: Haykin, Adaptive filter theory, 2002, chapter 9.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scrnn_stream._compile import jit
+
+Array = NDArray[Any]
+
+DAY_S = 86400.0
+WEEK_S = 7 * DAY_S
+N_DAILY = 3  # harmonics of the day
+N_REGRESSORS = 1 + 2 * N_DAILY + 2
+MEMORY_S = 11.6 * DAY_S  # of the weights
+LARGEST_TRACE = 1e6  # of the covariance: regressors that never move would let it grow without end
+
+
+@jit
+def regressors(out: Array, time: float, age_s: float) -> None:
+    """1; sines and cosines of the day, once one has passed; of the week, once one has. NaN without a time."""
+    daily, weekly = 2 * math.pi * time / DAY_S, 2 * math.pi * time / WEEK_S
+    out[0] = 1.0 if np.isfinite(time) else np.nan
+    for k in range(N_DAILY):
+        out[1 + 2 * k] = math.sin((k + 1) * daily) if age_s >= DAY_S else 0.0
+        out[2 + 2 * k] = math.cos((k + 1) * daily) if age_s >= DAY_S else 0.0
+    out[N_REGRESSORS - 2] = math.sin(weekly) if age_s >= WEEK_S else 0.0
+    out[N_REGRESSORS - 1] = math.cos(weekly) if age_s >= WEEK_S else 0.0
+
+
+@jit
+def expectation(f: Array, weights: Array, j: int) -> float:
+    """f'w of sensor j."""
+    total = 0.0
+    for k in range(f.size):
+        total += f[k] * weights[k, j]
+    return total
+
+
+@jit
+def learn_season(weights: Array, covariance: Array, gain: Array, f: Array, x: Array, n: Array, dt: float) -> None:
+    """w += g (x - f'w) of each reading, with the gain g = P f / (q + f'P f); P = (P - g f'P) / q.
+
+    q = exp(-dt / memory), dt in seconds. The first reading of a sensor is its first expectation. `n` (D): readings before this one.
+    """
+    keep = math.exp(-min(max(dt, 0.0), MEMORY_S) / MEMORY_S)
+    spread, trace = keep, 0.0
+    for i in range(f.size):
+        gain[i] = 0.0
+        for k in range(f.size):
+            gain[i] += covariance[i, k] * f[k]
+        spread += f[i] * gain[i]
+    for i in range(f.size):
+        for k in range(f.size):
+            covariance[i, k] = (covariance[i, k] - gain[i] * gain[k] / spread) / keep
+        trace += covariance[i, i]
+    if trace > LARGEST_TRACE:
+        covariance *= LARGEST_TRACE / trace
+    for j in range(x.size):
+        if n[j] == 0 and np.isfinite(x[j]):
+            weights[0, j] = x[j]
+        elif np.isfinite(x[j]):
+            error = (x[j] - expectation(f, weights, j)) / spread
+            for k in range(f.size):
+                weights[k, j] += gain[k] * error
