@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from scrnn_stream import places as at
 from scrnn_stream._compile import jit, view
-from scrnn_stream.channels import CLUSTER_LENGTHS, HALF_LIVES, N_CALIBRATED
+from scrnn_stream.channels import CLUSTER_LENGTHS, HALF_LIVES, N_CALIBRATED, RANGE
 from scrnn_stream.extremes import tail_beyond
 from scrnn_stream.places import DELAYS, MEMORY
 
@@ -35,7 +35,7 @@ UNCERTAINTY = 0.2  # added to the shape, divided by the root of the number of cl
 PRIOR_WEIGHT = 30  # clusters of excesses that weigh as much as the prior
 SMALLEST_P = 1e-300
 LEAST, LARGEST = 3, 4  # in what is known of a channel
-CREDIBLE_FLOOR = 0.3
+CREDIBLE_FLOOR = 0.5  # of the range of the values: the scale of an excess that is believed
 LOG_CLUSTER_LENGTHS = np.log(CLUSTER_LENGTHS)
 BLOCK = 8  # values in one register
 LOG_OF_TAIL = math.log(100)  # the tail begins at p = 0.01
@@ -247,9 +247,15 @@ def probability(numbers: Array, counts: Array, calm: Array, channel: int, value:
 
 @jit
 def least_credible(numbers: Array, counts: Array, channel: int, value: float) -> float:
-    """The least p that n values bear out: 1 / (n + 1) within their range, and less the farther beyond it."""
+    """The least p that n values bear out: 1 / (n + 1) within their range, and less the farther beyond it.
+
+    However well a tail fits, what it says far beyond its values is a guess. T2 is a square: its root is a distance.
+    """
     tail, n = at.tail_of(numbers, channel), counts[at.N_CALM + channel]
-    return float(tail_beyond(value, tail[LEAST], tail[LARGEST], n, CREDIBLE_FLOOR) / (n + 1))
+    low, high = tail[LEAST], tail[LARGEST]
+    if channel < RANGE:
+        value, low, high = math.sqrt(max(value, 0.0)), math.sqrt(max(low, 0.0)), math.sqrt(max(high, 0.0))
+    return float(tail_beyond(value, low, high, n, CREDIBLE_FLOOR) / (n + 1))
 
 
 @jit

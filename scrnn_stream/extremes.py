@@ -2,11 +2,10 @@
 
 Records calibrate themselves[^1]: of n exchangeable values the last is the largest with probability 1 / n, whatever
 their distribution. How far it leaves the range seen so far makes it less probable still. Everything enters the range,
-calm or not: what has happened once is not new. But only after a while, so that an excursion is judged as a whole
-against what was before it.
+calm or not: what has happened once is not new.
 
-`extremes` (N_LINES, N_EXTREMES, D) holds of each kind and sensor how many values there were, three ranges, of all
-values, of those that wait to enter it, and of those of the present block, and an average.
+`extremes` (N_OF_EXTREME, N_EXTREMES, D) holds of each kind and sensor how many values there were, their range and an
+average.
 
 [^1]: Arnold, Balakrishnan, Nagaraja, Records, 1998.
 """
@@ -23,10 +22,10 @@ from scrnn_stream._compile import jit
 
 Array = NDArray[Any]
 
-BLOCK_LENGTH = 10  # values: one enters the range after one or two blocks
 N_LEAST = 150  # values before a new one is judged
-FLOOR = 0.03  # of the range: the scale of an excess
+FLOOR = 0.02  # of the range: the scale of an excess
 UNCERTAIN = 50.0  # values at which that scale is twice as large
+LARGEST_P = 5e-4  # less improbable, a new extreme is nothing: of many kinds and sensors one is always a little new
 SHAPE = 0.3  # of the Pareto tail of an excess: heavier than that of Student's t with 4 degrees of freedom
 
 
@@ -64,38 +63,25 @@ def least_probable(values: Array, extremes: Array, kind: int) -> float:
         if is_judged(values, extremes, kind, j):
             n += 1
             least = min(least, probability_of(values, extremes, kind, j))
-    return min(1.0, n * least) if n > 0 else np.nan
+    if n == 0:
+        return np.nan
+    return n * least if n * least < LARGEST_P else 1.0
 
 
 @jit
 def take_in(extremes: Array, values: Array) -> None:
-    """Values enter the present block; when it is full, what has waited enters the range, and the block waits."""
+    """The range of each kind and sensor takes a value in."""
     for kind in range(values.shape[0]):
         for j in range(values.shape[1]):
             value = values[kind, j]
             if np.isfinite(value):
                 extremes[at.N_SEEN, kind, j] += 1
-                extremes[at.BLOCK_LOW, kind, j] = min(extremes[at.BLOCK_LOW, kind, j], value)
-                extremes[at.BLOCK_HIGH, kind, j] = max(extremes[at.BLOCK_HIGH, kind, j], value)
-                if extremes[at.N_SEEN, kind, j] % BLOCK_LENGTH == 0:
-                    turn(extremes, kind, j)
-
-
-@jit
-def turn(extremes: Array, kind: int, j: int) -> None:
-    """A block is full."""
-    extremes[at.SEEN_LOW, kind, j] = min(extremes[at.SEEN_LOW, kind, j], extremes[at.WAITING_LOW, kind, j])
-    extremes[at.SEEN_HIGH, kind, j] = max(extremes[at.SEEN_HIGH, kind, j], extremes[at.WAITING_HIGH, kind, j])
-    extremes[at.WAITING_LOW, kind, j] = extremes[at.BLOCK_LOW, kind, j]
-    extremes[at.WAITING_HIGH, kind, j] = extremes[at.BLOCK_HIGH, kind, j]
-    extremes[at.BLOCK_LOW, kind, j], extremes[at.BLOCK_HIGH, kind, j] = np.inf, -np.inf
+                extremes[at.SEEN_LOW, kind, j] = min(extremes[at.SEEN_LOW, kind, j], value)
+                extremes[at.SEEN_HIGH, kind, j] = max(extremes[at.SEEN_HIGH, kind, j], value)
 
 
 @jit
 def see_nothing(extremes: Array) -> None:
     """No value was seen yet."""
     extremes[:] = 0.0
-    for line in (at.SEEN_LOW, at.WAITING_LOW, at.BLOCK_LOW):
-        extremes[line] = np.inf
-    for line in (at.SEEN_HIGH, at.WAITING_HIGH, at.BLOCK_HIGH):
-        extremes[line] = -np.inf
+    extremes[at.SEEN_LOW], extremes[at.SEEN_HIGH] = np.inf, -np.inf

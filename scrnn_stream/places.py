@@ -52,9 +52,9 @@ N_RECORDS, HEAD, N_WAITING, N_IMPROBABLE, N_REGIMES = range(5)
 N_CALM, N_FITTED = 5, 5 + N_CALIBRATED  # values of each channel, and how many there were at its last fit
 N_COUNTS = 5 + 2 * N_CALIBRATED
 
-# of the extremes: values there were; the range of all, of those that wait, of the present block; an average
-N_SEEN, SEEN_LOW, SEEN_HIGH, WAITING_LOW, WAITING_HIGH, BLOCK_LOW, BLOCK_HIGH, SEEN_AVERAGE = range(8)
-N_OF_EXTREME = 8
+# of the extremes: values there were, their range, an average
+N_SEEN, SEEN_LOW, SEEN_HIGH, SEEN_AVERAGE = range(4)
+N_OF_EXTREME = 4
 
 # a measurement: p of each channel, the statistics, then a table of N_MEASURED lines: first the values. On the desk
 # those of the extremes follow, which do not wait to be learned

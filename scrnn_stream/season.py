@@ -52,7 +52,8 @@ def expectation(f: Array, weights: Array, j: int) -> float:
 def learn_season(weights: Array, covariance: Array, gain: Array, f: Array, x: Array, n: Array, dt: float) -> None:
     """w += g (x - f'w) of each reading, with the gain g = P f / (q + f'P f); P = (P - g f'P) / q.
 
-    q = exp(-dt / memory), dt in seconds. The first reading of a sensor is its first expectation. `n` (D): readings before this one.
+    q = exp(-dt / memory), dt in seconds. The first reading of a sensor is its first expectation; `n` (D) are the
+    readings before this one.
     """
     keep = math.exp(-min(max(dt, 0.0), MEMORY_S) / MEMORY_S)
     spread, trace = keep, 0.0
