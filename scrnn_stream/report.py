@@ -22,6 +22,7 @@ HEADLINES = {  # firing, resolved; {sensor} is the leading one
     "anomaly": ("{machine} is not behaving normally", "{machine} was not behaving normally"),
     "silent": ("{machine} has stopped sending data", "{machine} had stopped sending data"),
     "stuck": ("{sensor} of {machine} is frozen", "{sensor} of {machine} was frozen"),
+    "out_of_range": ("{sensor} of {machine} is out of range", "{sensor} of {machine} was out of range"),
     "regime_changed": ("{machine} has settled into a new normal", "{machine} has settled into a new normal"),
 }
 
@@ -54,7 +55,7 @@ def render_card(alert: Alert) -> str:
     return _page(f"{say.text(alert.machine)}: {alert.kind.replace('_', ' ')}, {alert.state}", "".join(body))
 
 
-def write_report(alerts: Iterable[Alert], directory: Path, *, title: str) -> Path:
+def write_report(alerts: Iterable[Alert], directory: Path, *, title: str, note: str = "") -> Path:
     """Write a card for each alert and an ``index.html`` that lists them by machine and time.
 
     Parameters
@@ -66,6 +67,8 @@ def write_report(alerts: Iterable[Alert], directory: Path, *, title: str) -> Pat
         Created where it does not exist. Files of the same names are overwritten.
     title
         The heading of the index.
+    note
+        A line below it: what was asked and what was achieved.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def write_report(alerts: Iterable[Alert], directory: Path, *, title: str) -> Pat
     for alert in latest.values():
         (directory / _file_name(alert)).write_text(render_card(alert), encoding="utf-8", errors="replace")
     index = directory / "index.html"
-    index.write_text(_index(list(latest.values()), title), encoding="utf-8", errors="replace")
+    index.write_text(_index(list(latest.values()), title, note), encoding="utf-8", errors="replace")
     return index
 
 
@@ -192,7 +195,7 @@ def _entry(alert: Alert) -> str:
     )
 
 
-def _index(alerts: list[Alert], title: str) -> str:
+def _index(alerts: list[Alert], title: str, note: str) -> str:
     def order(alert: Alert) -> tuple[str, float, int]:
         return alert.machine, math.inf if alert.begin is None else alert.begin, alert.position.offset
 
@@ -200,6 +203,8 @@ def _index(alerts: list[Alert], title: str) -> str:
     firing = sum(alert.state == "firing" for alert in alerts)
     counts = f"{len(alerts)} alert{'s' * (len(alerts) != 1)}, {firing} of them still firing. Times are UTC."
     body.append(f'<p class="lede">{counts if alerts else "No alerts: every machine behaved normally."}</p>')
+    if note:
+        body.append(f"<p>{say.text(note, 1000)}</p>")
     for machine, group in groupby(sorted(alerts, key=order), key=lambda alert: alert.machine):
         rows = "".join(map(_entry, group))
         body.append(f'<section><h2>{say.name(machine)}</h2><table class="list"><tbody>{rows}</tbody></table></section>')

@@ -12,8 +12,10 @@ import pytest
 from scrnn_stream.alert import Alert
 from scrnn_stream.encoding import decode, encode
 from scrnn_stream.episodes import ON_DELAY, SEVERE_P
-from scrnn_stream.monitor import N_DRAWN, N_TRAIL, Monitor, Settings, Verdict
+from scrnn_stream.monitor import Monitor, Verdict
 from scrnn_stream.records import Partition, Position, Record
+from scrnn_stream.settings import Settings
+from scrnn_stream.trail import N_DRAWN, N_TRAIL
 from tests.conftest import BEGIN, END
 
 FAULT = range(BEGIN, END)
@@ -47,22 +49,6 @@ def alerts(plant: list[Record]) -> dict[str, list[Alert]]:
 def minute(time: float | None) -> int:
     assert time is not None
     return int((time - 1.7e9) // 60)
-
-
-# -- settings ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("alerts_per_day", v) for v in (0, -1, math.nan, math.inf)] + [("accept_after", 0), ("seed", -1)],
-)
-def test_a_bad_setting_is_refused_with_its_name_and_value(name: str, value: float) -> None:
-    with pytest.raises(ValueError, match=f"{name}.*{value}"):
-        Settings(**{name: value})
-
-
-def test_the_names_of_the_settings_are_those_of_its_fields() -> None:
-    assert Settings.names() == ("alerts_per_day", "accept_after", "seed")
 
 
 # -- anomaly ----------------------------------------------------------------------------------------------------------
@@ -167,7 +153,7 @@ def test_a_lasting_change_ends_the_anomaly_and_is_told_once(plant: list[Record])
     assert since[2].id == since[3].id != since[0].id
     assert since[2].sensors[0].sensor == "flow"
     assert minute(since[2].raised) in range(BEGIN + 99, BEGIN + 105)
-    assert not monitor.episodes
+    assert not monitor.is_open
 
 
 def test_a_larger_budget_never_raises_fewer_alerts(plant: list[Record]) -> None:
@@ -223,12 +209,13 @@ def test_a_silence_that_nobody_saw_is_told_and_resolved_at_the_return(alerts: di
 
 def test_a_silence_is_told_once_while_it_lasts(plant: list[Record]) -> None:
     monitor, _ = made("fan", of(plant, "fan")[:400])
-    assert monitor.last is not None
-    now = monitor.heard_at = monitor.last.time or 0.0
-    assert monitor.check_silence(now + 300) == []
-    (firing,) = monitor.check_silence(now + 3600)
+    sensors = monitor.sensors
+    assert sensors.last is not None
+    now = sensors.heard_at = sensors.last.time or 0.0
+    assert sensors.check_silence(now + 300) == []
+    (firing,) = sensors.check_silence(now + 3600)
     assert (firing.kind, firing.state) == ("silent", "firing")
-    assert monitor.check_silence(now + 7200) == []
+    assert sensors.check_silence(now + 7200) == []
 
 
 def test_a_healthy_machine_is_never_stuck_or_silent(alerts: dict[str, list[Alert]]) -> None:
