@@ -76,13 +76,11 @@ class SensorLimits:
         """In range again, and clear of the deadband."""
         return self.low + self.margin <= reading <= self.high - self.margin
 
-    def admits(self, deviation: float, has_side: bool = True) -> bool:
-        """Whether a departure is large enough and, if it has a side, to one that matters. What is unknown matters."""
-        if math.isnan(deviation):
-            return True
-        if has_side and self.direction != "both" and (deviation > 0) != (self.direction == "high"):
+    def admits(self, deviation: float, side: float) -> bool:
+        """Whether a departure is large enough, and to a `side` (by its sign) that matters. What is unknown matters."""
+        if self.direction != "both" and not math.isnan(side) and (side > 0) != (self.direction == "high"):
             return False
-        return abs(deviation) >= self.min_deviation
+        return not abs(deviation) < self.min_deviation
 
 
 @dataclass(frozen=True, slots=True)

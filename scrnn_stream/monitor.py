@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import Any, Literal, NamedTuple
 
 from scrnn_stream import channels as ch
@@ -20,7 +21,7 @@ from scrnn_stream.wording import lasting
 logger = logging.getLogger(__name__)
 
 TIME_KEY = "timestamp"  # never the name of a sensor
-LEADING = 0.5  # a cause leads if its share is at least this much of the largest
+LEADING = 0.5  # a cause leads if it has at least this much of the largest share, and of the farthest departure
 
 
 class Verdict(NamedTuple):
@@ -146,17 +147,15 @@ class Monitor:
         """Whether a leading cause departs as far, and to the side, that the user's limits ask for."""
         if not self.limits:
             return True
-        causes = self.detector.explain_assessed(assessed)
-        least = LEADING * max(cause.share for cause in causes.values())
-        return any(
-            self._admits(sensor, cause, assessed.channel) for sensor, cause in causes.items() if cause.share >= least
-        )
+        causes = _leading(self.detector.explain_assessed(assessed))
+        return any(self._admits(sensor, cause, assessed.channel) for sensor, cause in causes.items())
 
     def _admits(self, sensor: str, cause: Cause, channel: int) -> bool:
         if sensor not in self.limits:
             return True
-        has_side = cause.quantity != "error"  # the size of an error has none
-        return self.limits[sensor].admits(_deviation(cause, channel), has_side)
+        deviation = _deviation(cause, channel)
+        side = self.casebook.trail.lean(sensor) if cause.quantity == "error" else deviation  # a size has no side
+        return self.limits[sensor].admits(deviation, side)
 
     def _regime_changed(self, now: Moment) -> list[Alert]:
         """The detector has adopted a lasting new state: the episode ends, the change is told."""
@@ -196,6 +195,26 @@ class Monitor:
         if state["first_sign"] is not None:
             monitor._first_sign = Moment.from_state(state["first_sign"])
         return monitor
+
+
+def _leading(causes: dict[str, Cause]) -> dict[str, Cause]:
+    """The causes with large shares that are far off for their normal band; what is missing or unknown leads too.
+
+    Shares alone do not tell: blame spreads to sensors that are as they should be, because the one that is not makes
+    others be expected of them.
+    """
+    least = LEADING * max(cause.share for cause in causes.values())
+    large = {sensor: cause for sensor, cause in causes.items() if cause.share >= least}
+    off = {sensor: _bands_off(cause) for sensor, cause in large.items()}
+    far = LEADING * max(off.values())
+    return {sensor: cause for sensor, cause in large.items() if off[sensor] >= far}
+
+
+def _bands_off(cause: Cause) -> float:
+    """How far what was judged lies from what is expected, in widths of its normal band; infinite if that is unknown."""
+    width = cause.high - cause.low
+    off = abs(cause.actual - cause.expected) / width if width > 0 else math.nan
+    return math.inf if math.isnan(off) else off
 
 
 def _deviation(cause: Cause, channel: int) -> float:

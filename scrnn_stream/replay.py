@@ -82,9 +82,8 @@ def replay(options: argparse.Namespace) -> int:
         counts = worker.run(lambda: _advance(progress, source, pipeline))
     _summarise(console, pipeline, screen, counts.n_records)
     if options.report is not None:
-        index = write_report(
-            screen.alerts, options.report, title="Alerts of the replay", note=budget_line(pipeline.budget)
-        )
+        note = budget_line(pipeline.budget).capitalize()
+        index = write_report(screen.alerts, options.report, title="Alerts of the replay", note=f"{note}.")
         console.print(f"cards: {index}", highlight=False)
     return 0
 

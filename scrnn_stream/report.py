@@ -26,6 +26,9 @@ HEADLINES = {  # firing, resolved; {sensor} is the leading one
     "regime_changed": ("{machine} has settled into a new normal", "{machine} has settled into a new normal"),
 }
 
+WHOLE = "<h2>Sensors</h2><p>This alert is about the machine as a whole.</p>"
+PLURALS = ((" is ", " are "), (" was ", " were "), (" has ", " have "))
+
 
 def render_card(alert: Alert) -> str:
     """One self-contained page for one alert, to send, to print or to open without a network.
@@ -49,7 +52,9 @@ def render_card(alert: Alert) -> str:
         f"<header>{_tags(alert)}"
         f'<h1>{_headline(alert)}</h1><p class="lede">{say.name(alert.message, 1000)}</p>{_facts(alert)}</header>',
         f'<section><h2>What was seen</h2><p class="legend">{legend}</p>{charts}</section>' if drawn else "",
-        _table(sensors) if sensors else "<h2>Sensors</h2><p>This alert is about the machine as a whole.</p>",
+        _table(sensors, chart.band_name(alert))
+        if sensors
+        else "<h2>Sensors</h2><p>This alert is about the machine as a whole.</p>",
         _small_print(alert),
     ]
     return _page(f"{say.text(alert.machine)}: {alert.kind.replace('_', ' ')}, {alert.state}", "".join(body))
@@ -93,7 +98,12 @@ def _headline(alert: Alert) -> str:
         words = ("{sensor} of {machine} has stopped sending data", "{sensor} of {machine} had stopped sending data")
     else:
         words = HEADLINES[alert.kind]
-    return words[alert.state == "resolved"].format(machine=say.name(alert.machine), sensor=leading)
+    headline = words[alert.state == "resolved"]
+    if "{sensor}" in headline and len(alert.sensors) > 1:
+        leading += f" and {len(alert.sensors) - 1} more"
+        for one, many in PLURALS:
+            headline = headline.replace(one, many)
+    return headline.format(machine=say.name(alert.machine), sensor=leading)
 
 
 def _ranked(alert: Alert) -> list[SensorEvidence]:
@@ -129,8 +139,9 @@ def _facts(alert: Alert) -> str:
 def _small_print(alert: Alert) -> str:
     used = alert.budget_used
     budget = "spends no alert budget" if used is None else f"{used:.0%} of the alert budget used so far"
+    rarity = say.rarity(alert.p_value if alert.kind == "anomaly" else math.nan)
     return (
-        f'<h2>Small print</h2><p class="small">Score {alert.score:.4f} of 1: {say.rarity(alert.p_value)}. '
+        f'<h2>Small print</h2><p class="small">Score {alert.score:.4f} of 1: {rarity}. '
         f"{budget.capitalize()}. Read at {say.name(str(alert.position))}. Alert {say.name(alert.id)}. "
         "Times are UTC.</p>"
     )
@@ -153,7 +164,7 @@ def _row(evidence: SensorEvidence) -> str:
     return f'<tr>{sensor}<td class="share">{bar}{say.percent(share)}</td>{cells}</tr>'
 
 
-def _table(sensors: list[SensorEvidence]) -> str:
+def _table(sensors: list[SensorEvidence], band: str) -> str:
     more = sensors[N_ROWS:]
     rest = (
         f"<p>{len(more)} more sensors hold {say.percent(sum(map(say.share, more)))} of the evidence together.</p>"
@@ -161,7 +172,7 @@ def _table(sensors: list[SensorEvidence]) -> str:
         else ""
     )
     judged = sensors[0].quantity.capitalize()
-    heads = "".join(f'<th scope="col">{head}</th>' for head in (judged, "Expected", "Normal band"))
+    heads = "".join(f'<th scope="col">{head}</th>' for head in (judged, "Expected", band.capitalize()))
     return (
         f'<section><h2>All sensors</h2><div class="scroll"><table><thead><tr><th scope="col">Sensor</th>'
         f'<th scope="col" class="left">Share</th>{heads}</tr></thead>'

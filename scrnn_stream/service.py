@@ -6,7 +6,9 @@ import argparse
 import logging
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from connectors.kafka import KafkaSink, KafkaSource
@@ -19,19 +21,17 @@ from scrnn_stream.worker import Worker
 
 logger = logging.getLogger(__name__)
 
-STATUS_EVERY_S = 600.0
+STATUS_EVERY_S = 600.0  # between two lines of the log that say how it goes
 
 
 def serve(options: argparse.Namespace) -> int:
     """Run the service that flags and configuration file describe."""
     config, settings, client = configuration(options)
     pipeline = Pipeline(settings)
-    member = {"group_instance_id": config["instance"]} if config["instance"] else {}
-    source = KafkaSource(config["brokers"], config["topic"], config["group"], **client, **member)
-    sink = KafkaSink(config["brokers"], config["alerts_topic"], config["dead_letter_topic"], **client)
     store = CheckpointStore(config["checkpoints"] or Path(".scrnn-stream") / quote(config["group"], safe=""))
     writable(store.directory, "--checkpoints")
-    stop, status = _Stop(), _Status(pipeline)
+    source, sink = _ends(config, client)
+    stop, status = _Stop(), Status(pipeline)
 
     def stopped() -> bool:
         status.tell()
@@ -39,11 +39,17 @@ def serve(options: argparse.Namespace) -> int:
 
     with source, sink:
         print(f"watching {config['topic']} on {config['brokers']}; SIGTERM stops", flush=True)
-        worker = Worker(source, sink, pipeline, store, config["checkpoint_every"])
-        counts = worker.run(stopped)
+        counts = Worker(source, sink, pipeline, store, config["checkpoint_every"]).run(stopped)
     told = f"{counts.n_records} records, {counts.n_alerts} alerts, {counts.n_rejected} refused"
     print(f"stopped after {told}; {budget_line(pipeline.budget)}", flush=True)
     return 0
+
+
+def _ends(config: dict[str, Any], client: dict[str, Any]) -> tuple[KafkaSource, KafkaSink]:
+    member = {"group_instance_id": config["instance"]} if config["instance"] else {}
+    source = KafkaSource(config["brokers"], config["topic"], config["group"], **client, **member)
+    sink = KafkaSink(config["brokers"], config["alerts_topic"], config["dead_letter_topic"], **client)
+    return source, sink
 
 
 class _Stop:
@@ -58,17 +64,27 @@ class _Stop:
         self.asked = True
 
 
-class _Status:
-    """Logs now and then how many machines are watched, how many of them learn, and what became of the budget."""
+class Status:
+    """Logs now and then how many machines are watched, what became of the budget, and who is still learning.
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    Parameters
+    ----------
+    pipeline
+        What watches them.
+    clock
+        Monotonic seconds.
+    """
+
+    def __init__(self, pipeline: Pipeline, clock: Callable[[], float] = time.monotonic) -> None:
         self.pipeline = pipeline
-        self._told_at = time.monotonic()
+        self.clock = clock
+        self._told_at = clock()
 
     def tell(self) -> None:
-        if time.monotonic() - self._told_at < STATUS_EVERY_S:
+        """Log, unless that was done a moment ago."""
+        if self.clock() - self._told_at < STATUS_EVERY_S:
             return
-        self._told_at = time.monotonic()
+        self._told_at = self.clock()
         logger.info("%d machines; %s", self.pipeline.n_machines, budget_line(self.pipeline.budget))
         if learning := learning_line(self.pipeline.monitors):
             logger.info("%s", learning)

@@ -43,10 +43,8 @@ def _clean(text: str) -> str:
 def budget_line(budget: Budget) -> str:
     """Asked and achieved in one sentence."""
     asked = f"budget: {budget.asked_per_day:.3g} a day asked of each machine"
-    achieved = (
-        f"{budget.n_raised} raised in {budget.days:.3g} machine-days watched, {budget.achieved_per_day:.3g} a day"
-    )
-    return f"{asked}; {achieved}; {budget.used:.0%} of the budget used"
+    achieved = f"{budget.n_raised} raised in {budget.days:.3g} machine-days, {budget.achieved_per_day:.3g} a day"
+    return f"{asked}; {achieved}; {budget.used:.0%} of it used"
 
 
 def learning_line(monitors: Iterable[Monitor]) -> str:

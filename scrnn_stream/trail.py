@@ -43,6 +43,11 @@ class Trail:
         reading, _, expected, low, high = (float(part[column]) for part in course)
         return Cause(1.0, reading, expected, low, high, "reading", "none")
 
+    def lean(self, sensor: str) -> float:
+        """By how much the sensor's last average lies above what was expected of it."""
+        column, course = self.detector.sensors.index(sensor), self.points[-1][1]
+        return float(course.average[column] - course.expected[column]) if column < len(course.reading) else math.nan
+
     def evidence(self, causes: dict[str, Cause]) -> tuple[SensorEvidence, ...]:
         """The causes with the largest share first, and the trails of the leading ones."""
         total = math.fsum(cause.share for cause in causes.values())

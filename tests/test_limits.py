@@ -33,8 +33,8 @@ def test_bad_limits_are_refused_with_a_line_that_says_why(given: dict[str, Any],
 
 def test_without_limits_every_departure_matters_and_none_is_out_of_range() -> None:
     limits = SensorLimits()
-    assert limits.admits(1e-9)
-    assert limits.admits(-1e9)
+    assert limits.admits(1e-9, 1e-9)
+    assert limits.admits(-1e9, -1e9)
     assert limits.excess(1e300) < 0
     assert not limits.is_range
 
@@ -42,18 +42,13 @@ def test_without_limits_every_departure_matters_and_none_is_out_of_range() -> No
 @given(st.floats(-1e6, 1e6), st.floats(0, 100))
 def test_a_departure_matters_from_the_deviation_on_and_to_its_side(deviation: float, least: float) -> None:
     both, high, low = (SensorLimits(min_deviation=least, direction=d) for d in ("both", "high", "low"))
-    assert both.admits(deviation) == (abs(deviation) >= least)
-    assert high.admits(deviation) == (both.admits(deviation) and deviation > 0)
-    assert high.admits(deviation) == (low.admits(-deviation) if deviation else False)
-
-
-def test_a_departure_without_a_side_matters_whatever_the_direction() -> None:
-    assert SensorLimits(direction="low", min_deviation=1.0).admits(2.0, has_side=False)
-    assert not SensorLimits(direction="low", min_deviation=3.0).admits(2.0, has_side=False)
+    assert both.admits(deviation, deviation) == (abs(deviation) >= least)
+    assert high.admits(deviation, deviation) == (abs(deviation) >= least and deviation > 0)
+    assert low.admits(deviation, deviation) == (abs(deviation) >= least and deviation <= 0)
 
 
 def test_an_unknown_departure_matters() -> None:
-    assert SensorLimits(direction="low", min_deviation=1.0).admits(math.nan)
+    assert SensorLimits(direction="low", min_deviation=1.0).admits(math.nan, math.nan)
 
 
 @pytest.mark.parametrize(
