@@ -102,13 +102,13 @@ def encode_record(record: Record) -> bytes:
 
 
 def encode_alert(alert: Alert) -> bytes:
-    """A CloudEvents 1.0 event in structured JSON; its id is unique for each alert and state, NaN becomes null."""
+    """A CloudEvents 1.0 event in structured JSON; its id is unique for each message, NaN becomes null."""
     moment = alert.end if alert.state == "resolved" else alert.raised
     data = msgspec.to_builtins(alert)
     data["position"] = _position_fields(alert.position)
     event = {
         "specversion": "1.0",
-        "id": f"{alert.id}/{alert.state}",
+        "id": event_id(alert),
         "source": EVENT_SOURCE,
         "type": EVENT_TYPE + alert.state,
         "subject": alert.machine,
@@ -117,6 +117,12 @@ def encode_alert(alert: Alert) -> bytes:
         "data": data,
     }
     return msgspec.json.encode(event)
+
+
+def event_id(alert: Alert) -> str:
+    """The same for the same message in every run, and for no other: consumers drop repetitions by it."""
+    again = f"/{alert.n_told}" if alert.state == "firing" and alert.n_told > 1 else ""
+    return f"{alert.id}/{alert.state}{again}"
 
 
 def decode_alert(payload: bytes) -> Alert:

@@ -7,8 +7,8 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from connectors.broker import EmbeddedBroker
 from connectors.codecs import decode_alert, encode_record
 from connectors.kafka import KafkaSink, KafkaSource, create_topics
-from scrnn_stream.monitor import Settings
 from scrnn_stream.pipeline import Pipeline
+from scrnn_stream.settings import Settings
 from scrnn_stream.simulate import simulate_fleet
 from scrnn_stream.worker import Worker
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from connectors.files import FileSource, JsonLinesSink
 from connectors.times import format_time
-from scrnn_stream.monitor import Settings
 from scrnn_stream.pipeline import Pipeline
+from scrnn_stream.settings import Settings
 from scrnn_stream.simulate import SENSORS, simulate_fleet
 from scrnn_stream.worker import Worker
 

@@ -9,7 +9,7 @@ import msgspec
 from scrnn_stream.channels import Quantity
 from scrnn_stream.records import Position
 
-Kind = Literal["anomaly", "silent", "stuck", "regime_changed"]
+Kind = Literal["anomaly", "silent", "stuck", "out_of_range", "regime_changed"]
 State = Literal["firing", "resolved"]
 Severity = Literal["warning", "critical"]
 
@@ -44,6 +44,9 @@ class SensorEvidence(msgspec.Struct, frozen=True, kw_only=True):
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One message about one episode: ``firing`` when it is raised, ``resolved`` at the all-clear, under the same id.
 
+    A machine has at most one open episode of a kind. Where more sensors freeze, fall silent or leave their range while
+    one is open, it is told again, ``firing`` with all of them: ``n_told`` counts these messages.
+
     Times are Unix seconds of event time, or None for data without time. ``begin`` is the first sign, ``raised`` the
     record that made it an alert, ``end`` the all-clear. ``score`` is the detector's calibrated score in [0, 1] and
     ``p_value`` the tail probability behind it. ``budget_used`` is the share of the alert budget spent so far
@@ -62,5 +65,6 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     score: float
     p_value: float
     budget_used: float | None = None
+    n_told: int = 1
     message: str
     sensors: tuple[SensorEvidence, ...] = ()

@@ -132,9 +132,10 @@ def figure(evidence: SensorEvidence, alert: Alert) -> str:
     x, y, marks = _drawing(Trail.of(evidence, timed))
     size = say.resolution(evidence)
     value, expected, normal = say.number(evidence.actual, size), say.number(evidence.expected, size), say.band(evidence)
-    words = f"{evidence.quantity} <b>{value}</b>, expected {expected}, normal {normal}"
+    band = band_name(alert).removesuffix(" band")
+    words = f"{evidence.quantity} <b>{value}</b>, expected {expected}, {band} {normal}"
     weight = f"{say.percent(say.share(evidence))} of the evidence{CHANNELS[evidence.channel]}"
-    spoken = f"{say.text(evidence.sensor)} {evidence.quantity} {value}, expected {expected}, normal {normal}"
+    spoken = f"{say.text(evidence.sensor)} {evidence.quantity} {value}, expected {expected}, {band} {normal}"
     axis = "time, UTC" if timed else "samples before the alert"
     y_ticks, (line, label) = y.ticks(VALUE_STEPS), _began(alert.begin, x) if timed else ("", "")
     step = y_ticks[1] - y_ticks[0] if len(y_ticks) > 1 else 1.0
@@ -148,6 +149,11 @@ def figure(evidence: SensorEvidence, alert: Alert) -> str:
         f'aria-label="{spoken}"><title>{spoken}</title>{grid}{marks}{line}</svg>{names}{label}'
         f'<span class="axis">{axis}</span></div></figure>'
     )
+
+
+def band_name(alert: Alert) -> str:
+    """What `low` and `high` of its sensors are."""
+    return "limits" if alert.kind == "out_of_range" else "normal band"
 
 
 def _began(begin: float | None, x: Axis) -> tuple[str, str]:

@@ -21,10 +21,9 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0 done, 2 a wrong option or something missing, 130 interrupted."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(
-        format="%(levelname)s %(name)s: %(message)s", level=options.log_level.upper(), stream=sys.stderr
-    )
-    if options.log_level != "debug":  # the client's own warnings tell a user nothing that our errors do not
+    level = options.log_level or ("info" if options.command == "run" else "warning")
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=level.upper(), stream=sys.stderr)
+    if level != "debug":  # the client's own warnings tell a user nothing that our errors do not
         logging.getLogger("kafka").setLevel(logging.ERROR)
     try:
         return _run(options)
@@ -65,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="scrnn-stream", description="Learns how each machine behaves and raises an alert when it departs."
     )
     levels = ("debug", "info", "warning", "error")
-    parser.add_argument("--log-level", choices=levels, default="warning", help="what is logged to stderr")
+    parser.add_argument("--log-level", choices=levels, help="what is logged to stderr [run: info, else warning]")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
 
     replay = commands.add_parser("replay", help="run the pipeline over recorded files")
@@ -73,13 +72,14 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--key", metavar="COL", help="column that names the machine [machine, else the file]")
     replay.add_argument("--time", metavar="COL", help="column of event time [timestamp, datetime, time or ts]")
     replay.add_argument("--ignore", metavar="COL,COL", type=_names, default=(), help="columns that are not sensors")
+    _add_config(replay)
     replay.add_argument("--scores", metavar="OUT.csv", help="write time, machine, anomaly_score, alert of each row")
     replay.add_argument("--alerts", metavar="OUT.jsonl", help="write each alert as a line of JSON")
     replay.add_argument("--report", metavar="DIR", type=Path, help="write an HTML card for each alert")
     _add_settings(replay)
 
     run = commands.add_parser("run", help="watch a Kafka topic until SIGTERM")
-    run.add_argument("--config", metavar="FILE.toml", type=Path, help="options from a file; flags go before it")
+    _add_config(run)
     run.add_argument("--brokers", metavar="HOST:PORT", help="several with commas [127.0.0.1:9092]")
     run.add_argument("--topic", help="sensor readings come from it [sensors]")
     run.add_argument("--alerts-topic", help="alerts go to it [alerts]")
@@ -93,17 +93,30 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="real pipe flow and a simulated pump fleet, through a real broker")
     demo.add_argument("--seed", type=int, default=0, help="which fleet and which faults [0]")
     demo.add_argument("--days", type=_positive, default=40.0, help="length of the fleet's history [40]")
+    _add_budget(demo, "0.05 a day")
     demo.add_argument(
         "--report", metavar="DIR", type=Path, default=Path("demo-report"), help="alert cards [demo-report]"
     )
     return parser
 
 
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config", metavar="FILE.toml", type=Path, help="options and limits of sensors; flags go before it"
+    )
+
+
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     """The options that become Settings; None where the user says nothing."""
-    parser.add_argument("--alerts-per-day", metavar="X", type=_positive, help="alert budget of each machine [1]")
+    _add_budget(parser, "1 a day")
     parser.add_argument("--accept-after", metavar="N", type=int, help="records until a new state is normal [500]")
     parser.add_argument("--seed", type=int, help="of the networks' starting weights [0]")
+
+
+def _add_budget(parser: argparse.ArgumentParser, default: str) -> None:
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument("--alerts-per-day", metavar="X", type=_positive, help=f"alert budget of a machine [{default}]")
+    budget.add_argument("--alerts-per-week", metavar="X", type=_positive, help="the same by the week")
 
 
 def _positive(text: str) -> float:

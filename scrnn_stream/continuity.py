@@ -92,6 +92,10 @@ class SensorContinuity:
             self.equal.since = now
             self.value = value
 
+    def run(self, kind: str) -> RunLength:
+        """The run that makes it "stuck", or "silent"."""
+        return self.equal if kind == "stuck" else self.missing
+
     def to_state(self) -> list[Any]:
         return [self.value, self.equal.to_state(), self.missing.to_state()]
 

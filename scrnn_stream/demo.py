@@ -28,6 +28,7 @@ from connectors.kafka import create_topics
 from scrnn_stream.alert import Alert
 from scrnn_stream.records import Partition, Position, Record
 from scrnn_stream.report import write_report
+from scrnn_stream.settings import Settings
 from scrnn_stream.show import alert_line, clock
 from scrnn_stream.simulate import Fault, Fleet, simulate_fleet
 from scrnn_stream.usage import UsageError, writable
@@ -49,6 +50,7 @@ def demo(options: argparse.Namespace) -> int:
     """Play, watch, show, judge."""
     console = Console()
     writable(options.report, "--report")
+    budget = _budget(options)
     fleet = simulate_fleet(days=options.days, seed=options.seed)
     water = list(_water_flow())
     n_messages = len(fleet.records) + len(water)
@@ -60,14 +62,20 @@ def demo(options: argparse.Namespace) -> int:
         console.print(
             f"Kafka broker on {broker.address}; topics {TOPIC}, {ALERTS_TOPIC}, dead-letters", highlight=False
         )
-        service = stack.enter_context(_service(broker.address))
+        service = stack.enter_context(_service(broker.address, budget))
         _play(broker.address, fleet, water)
         alerts = _watch(console, broker.address, service, n_messages)
     console.print(f"{n_messages} records in {time.monotonic() - began:.0f} s\n", highlight=False)
-    _tell(console, options.days, fleet, alerts)
+    _tell(console, fleet, alerts, options.days, budget)
     index = write_report(alerts, options.report, title="Alerts of the demo")
     console.print(f"Alert cards: {index}", highlight=False, soft_wrap=True)
     return 0
+
+
+def _budget(options: argparse.Namespace) -> float:
+    if options.alerts_per_day is None and options.alerts_per_week is None:
+        return ALERTS_PER_DAY
+    return Settings(options.alerts_per_day, options.alerts_per_week).budget_per_day
 
 
 # -- the streams ------------------------------------------------------------------------------------------------------
@@ -93,12 +101,13 @@ def _play(address: str, fleet: Fleet, water: list[Record]) -> None:
 
 
 @contextmanager
-def _service(address: str) -> Iterator[subprocess.Popen[bytes]]:
+def _service(address: str, alerts_per_day: float) -> Iterator[subprocess.Popen[bytes]]:
     """`scrnn-stream run` as a process of its own, ended with SIGTERM."""
     with tempfile.TemporaryDirectory(prefix="scrnn-stream-demo-") as directory:
-        command = [sys.executable, "-m", "scrnn_stream", "run", "--brokers", address, "--topic", TOPIC]
+        command = [sys.executable, "-m", "scrnn_stream", "--log-level", "warning", "run"]
+        command += ["--brokers", address, "--topic", TOPIC]
         command += ["--alerts-topic", ALERTS_TOPIC, "--dead-letter-topic", "dead-letters", "--group", GROUP]
-        command += ["--alerts-per-day", str(ALERTS_PER_DAY), "--checkpoints", directory, "--checkpoint-every", "5"]
+        command += ["--alerts-per-day", str(alerts_per_day), "--checkpoints", directory, "--checkpoint-every", "5"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
             yield process
@@ -152,17 +161,17 @@ def _committed(consumer: Any, progress: Progress, task: TaskID) -> int:
 # -- the verdict ------------------------------------------------------------------------------------------------------
 
 
-def _tell(console: Console, days: float, fleet: Fleet, alerts: list[Alert]) -> None:
+def _tell(console: Console, fleet: Fleet, alerts: list[Alert], days: float, alerts_per_day: float) -> None:
     pumps = judge(fleet.faults, [alert for alert in alerts if alert.machine != WATER_MAIN])
     silences_are_real = [alert for alert in alerts if alert.machine == WATER_MAIN and alert.kind != "silent"]
     water = judge(_water_faults(), silences_are_real)
     console.print(_table("Verdict: injected faults of the pump fleet", pumps.catches))
-    _tell_false(console, "pumps", pumps, ALERTS_PER_DAY * days * len({r.machine for r in fleet.records}))
+    _tell_false(console, "pumps", pumps, alerts_per_day * days * len({r.machine for r in fleet.records}))
     console.print(_table("Verdict: low moments of the real pipe flow", water.catches))
     console.print(
         "[dim]The first two lie in the first ten days, while the model is still learning and raises nothing.[/dim]"
     )
-    _tell_false(console, WATER_MAIN, water, ALERTS_PER_DAY * 57.5)
+    _tell_false(console, WATER_MAIN, water, alerts_per_day * 57.5)
     console.print(f"[bold]{pumps.n_caught} of {len(pumps.catches)} injected faults caught[/bold]\n")
 
 

@@ -9,8 +9,9 @@ p < 1e-9, is never held back.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 ON_DELAY = 4  # records
 OFF_DELAY = 10  # records
@@ -21,6 +22,44 @@ SUPPRESSED = 3.0  # of so many improbable stretches the on-delay lets about one 
 LARGEST_P = 1e-2  # the threshold stays below it, however large the budget
 RECORDS_PER_DAY = 1440.0  # assumed of data without time: one record a minute
 DAY_S = 86400.0
+
+
+class Budget(NamedTuple):
+    """Alerts asked for and alerts raised, of one machine or of many.
+
+    `asked_per_day` is for each machine; `days` are those that were watched, summed over machines: the time in which a
+    machine was still learning is not among them.
+    """
+
+    asked_per_day: float
+    n_raised: int
+    days: float
+
+    @property
+    def achieved_per_day(self) -> float:
+        """Alerts raised in a day of one machine; 0 before anything was watched."""
+        return self.n_raised / self.days if self.days > 0 else 0.0
+
+    @property
+    def allowance(self) -> float:
+        """Alerts that the budget has allowed so far."""
+        return self.asked_per_day * self.days
+
+    @property
+    def used(self) -> float:
+        """Alerts raised as a share of those allowed; of one alert in the time before the first is allowed."""
+        return self.n_raised / max(1.0, self.allowance)
+
+    @classmethod
+    def total(cls, asked_per_day: float, budgets: Iterable[Budget]) -> Budget:
+        """Of many machines together."""
+        pairs = [(budget.n_raised, budget.days) for budget in budgets]
+        return cls(asked_per_day, sum(n for n, _ in pairs), sum(days for _, days in pairs))
+
+
+def always() -> bool:
+    """Every improbable stretch may open an episode."""
+    return True
 
 
 @dataclass
@@ -37,56 +76,73 @@ class AlertPolicy:
     n_raised: int = 0
     is_open: bool = False
     n_records: int = 0
+    n_judged: int = 0  # the others came while the detector was learning
     first_time: float | None = None
     last_time: float | None = None
-    n_improbable: int = 0  # in a row, while closed
-    n_probable: int = 0  # in a row, while open
+    n_improbable: int = 0  # in a row
+    n_probable: int = OFF_DELAY  # in a row
 
-    def update(self, p: float, time: float | None) -> None:
-        """Take the tail probability of the next record; `is_open` then tells whether an episode is open."""
-        self.n_records += 1
-        if time is not None:
-            self.first_time = time if self.first_time is None else self.first_time
-            self.last_time = time
-        if self.is_open:
-            self.n_probable = self.n_probable + 1 if p > OFF_P else 0
-            if self.n_probable >= OFF_DELAY:
-                self.is_open, self.n_improbable = False, 0
-        else:
-            self.n_improbable = self.n_improbable + 1 if p < self.threshold else 0
-            if self.n_improbable >= ON_DELAY:
-                self.is_open, self.n_probable = True, 0
-                self.n_raised += 1
+    def skip(self, time: float | None) -> None:
+        """Take a record that cannot be judged, because the detector is learning. What was open is over."""
+        self._count(time)
+        self.close()
+
+    def update(self, p: float, time: float | None, may_open: Callable[[], bool] = always) -> None:
+        """Take the tail probability of the next record; `is_open` then tells whether an episode is open.
+
+        `may_open` is asked at each record that would open one: what it refuses is not counted, and asked again as long
+        as the stretch goes on.
+        """
+        self._count(time)
+        self.n_judged += 1
+        threshold = self.threshold
+        self.n_improbable = self.n_improbable + 1 if p < threshold else 0
+        self.n_probable = self.n_probable + 1 if p > max(OFF_P, threshold) else 0
+        if self.is_calm:
+            self.is_open = False
+        elif not self.is_open and self.n_improbable >= ON_DELAY and may_open():
+            self.is_open = True
+            self.n_raised += 1
+
+    def close(self) -> None:
+        """End what is open or about to open: what was improbable is the new normal."""
+        self.is_open, self.n_improbable, self.n_probable = False, 0, OFF_DELAY
+
+    @property
+    def is_calm(self) -> bool:
+        """True if the last records were all probable; from the first one that is not, something may be wrong."""
+        return self.n_probable >= OFF_DELAY
 
     @property
     def days(self) -> float:
-        """Days watched."""
-        if self.first_time is None or self.last_time is None:
-            return self.n_records / RECORDS_PER_DAY
-        return (self.last_time - self.first_time) / DAY_S
+        """Days watched: those of the records that were judged."""
+        return self.n_judged / self.records_per_day
 
     @property
     def records_per_day(self) -> float:
-        return self.n_records / self.days if self.days > 0 else RECORDS_PER_DAY
+        if self.first_time is None or self.last_time is None or self.last_time <= self.first_time:
+            return RECORDS_PER_DAY
+        return self.n_records / (self.last_time - self.first_time) * DAY_S
 
     @property
-    def allowance(self) -> float:
-        """Alerts that the budget has allowed so far."""
-        return self.alerts_per_day * self.days
-
-    @property
-    def budget_used(self) -> float:
-        """Alerts raised as a share of those allowed; of one alert in the time before the first is allowed."""
-        return self.n_raised / max(1.0, self.allowance)
+    def budget(self) -> Budget:
+        """Asked and achieved so far."""
+        return Budget(self.alerts_per_day, self.n_raised, self.days)
 
     @property
     def threshold(self) -> float:
         """The tail probability below which a record counts as improbable now."""
-        excess = max(0.0, self.n_raised + 1 - self.allowance)
+        excess = max(0.0, self.n_raised + 1 - self.budget.allowance)
         p = min(LARGEST_P, SUPPRESSED * self.alerts_per_day / self.records_per_day) * 10 ** (
             -DECADES_PER_EXCESS * excess
         )
         return max(p, SEVERE_P)
+
+    def _count(self, time: float | None) -> None:
+        self.n_records += 1
+        if time is not None:
+            self.first_time = time if self.first_time is None else self.first_time
+            self.last_time = time
 
     def to_state(self) -> dict[str, Any]:
         return asdict(self)

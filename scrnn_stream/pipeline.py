@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from scrnn_stream.alert import Alert
-from scrnn_stream.monitor import Monitor, Settings, Verdict
+from scrnn_stream.episodes import Budget
+from scrnn_stream.monitor import Monitor, Verdict
 from scrnn_stream.records import Partition, Record, Rejected
+from scrnn_stream.settings import Settings
 
 MAX_FUTURE_S = 3600.0  # a record may be this far ahead of the broker's clock
 MAX_LEAP_S = 366 * 86400.0  # where there is no broker, time may leap this far ahead of the stream
@@ -62,8 +64,19 @@ class Pipeline:
         return stream.check_silence(stream.time + idle_s)
 
     @property
+    def monitors(self) -> Iterator[Monitor]:
+        """Of all machines that have sent records."""
+        for stream in self._streams.values():
+            yield from stream.monitors.values()
+
+    @property
     def n_machines(self) -> int:
         return sum(len(stream.monitors) for stream in self._streams.values())
+
+    @property
+    def budget(self) -> Budget:
+        """Alerts asked for and raised so far, over all machines."""
+        return Budget.total(self.settings.budget_per_day, (monitor.budget for monitor in self.monitors))
 
     @property
     def n_duplicates(self) -> int:
@@ -104,21 +117,21 @@ class _Stream:
 
     def process(self, record: Record) -> tuple[Record | Rejected, Verdict]:
         monitor = self.monitors.get(record.machine)
-        last = monitor.last if monitor is not None else None
+        last = monitor.sensors.last if monitor is not None else None
         reason = self._refusal(record, last)
         if reason is not None:
             return Rejected(record.position, reason, _payload(record)), Verdict(math.nan, False, [])
         if last is not None and last.time is not None and _repeats(record, last):
             self.n_duplicates += 1
-            return record, Verdict(math.nan, bool(monitor and monitor.episodes), [])
+            return record, Verdict(math.nan, bool(monitor and monitor.is_open), [])
         if monitor is None:
             monitor = self.monitors[record.machine] = Monitor(record.machine, self.settings)
         verdict = monitor.process(record)
         if record.time is None:
             return record, verdict
         self.time = max(self.time, record.time)
-        monitor.heard_at = self.time
-        self._next_check = min(self._next_check, self.time + monitor.silence_limit)
+        monitor.sensors.heard_at = self.time
+        self._next_check = min(self._next_check, self.time + monitor.sensors.silence_limit)
         if self.time > self._next_check:
             verdict.alerts.extend(self.check_silence(self.time))
         return record, verdict
@@ -128,9 +141,10 @@ class _Stream:
         alerts: list[Alert] = []
         self._next_check = math.inf
         for monitor in self.monitors.values():
-            alerts += monitor.check_silence(time)
-            if "silent" not in monitor.episodes:
-                self._next_check = min(self._next_check, monitor.heard_at + monitor.silence_limit)
+            sensors = monitor.sensors
+            alerts += sensors.check_silence(time)
+            if not sensors.is_silent:
+                self._next_check = min(self._next_check, sensors.heard_at + sensors.silence_limit)
         return alerts
 
     def _refusal(self, record: Record, last: Record | None) -> str | None:

@@ -11,12 +11,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from connectors.files import FileSource, JsonLinesSink, ScoresWriter
 from scrnn_stream.alert import Alert
+from scrnn_stream.configuration import configuration
 from scrnn_stream.monitor import Verdict
 from scrnn_stream.pipeline import Pipeline
 from scrnn_stream.records import Record, Rejected
 from scrnn_stream.report import write_report
-from scrnn_stream.show import alert_line
-from scrnn_stream.usage import settings_of, writable
+from scrnn_stream.show import alert_line, budget_line, learning_line
+from scrnn_stream.usage import writable
 from scrnn_stream.worker import Worker
 
 
@@ -38,7 +39,7 @@ class _Screen:
     def send(self, alert: Alert) -> None:
         if self.keep:
             self.alerts.append(alert)
-        if alert.state == "firing":
+        if alert.state == "firing" and alert.n_told == 1:
             self.n_by_kind[alert.kind] = self.n_by_kind.get(alert.kind, 0) + 1
         self.console.print(alert_line(alert), highlight=False, soft_wrap=True)
         if self.file is not None:
@@ -61,7 +62,7 @@ def replay(options: argparse.Namespace) -> int:
     console = Console(stderr=True)
     if options.report is not None:
         writable(options.report, "--report")
-    pipeline = Pipeline(settings_of(vars(options)))
+    pipeline = Pipeline(configuration(options).settings)
     with ExitStack() as stack:
         source = FileSource(options.files, key_column=options.key, time_column=options.time, ignore=options.ignore)
         stack.enter_context(source)
@@ -78,23 +79,26 @@ def replay(options: argparse.Namespace) -> int:
                 )
 
         worker = Worker(source, screen, pipeline, observe=observe)
-        counts = worker.run(lambda: _advance(progress, source))
+        counts = worker.run(lambda: _advance(progress, source, pipeline))
     _summarise(console, pipeline, screen, counts.n_records)
     if options.report is not None:
-        index = write_report(screen.alerts, options.report, title="Alerts of the replay")
+        note = budget_line(pipeline.budget).capitalize()
+        index = write_report(screen.alerts, options.report, title="Alerts of the replay", note=f"{note}.")
         console.print(f"cards: {index}", highlight=False)
     return 0
 
 
 def _progress(console: Console, source: FileSource) -> Progress:
-    columns: tuple[Any, ...] = (TextColumn("replaying"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+    columns: tuple[Any, ...] = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
     progress = Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)
-    progress.add_task("replay", total=source.total_bytes)
+    progress.add_task("learning", total=source.total_bytes)
     return progress
 
 
-def _advance(progress: Progress, source: FileSource) -> bool:
-    progress.update(progress.task_ids[0], completed=source.bytes_read)
+def _advance(progress: Progress, source: FileSource, pipeline: Pipeline) -> bool:
+    n_ready = sum(monitor.state == "ready" for monitor in pipeline.monitors)
+    state = f"{n_ready} of {pipeline.n_machines} machines ready"
+    progress.update(progress.task_ids[0], completed=source.bytes_read, description=state)
     return False
 
 
@@ -105,3 +109,13 @@ def _summarise(console: Console, pipeline: Pipeline, screen: _Screen, n_rows: in
         f"exact repetitions dropped {pipeline.n_duplicates}",
         highlight=False,
     )
+    for line in (budget_line(pipeline.budget), learning_line(pipeline.monitors), _unheard(pipeline)):
+        if line:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _unheard(pipeline: Pipeline) -> str:
+    """Sensors that the user set limits for and no machine sent: most likely misspelt."""
+    heard = {monitor.machine: set(monitor.detector.sensors) for monitor in pipeline.monitors}
+    unheard = pipeline.settings.limits.unheard(heard)
+    return f"limits for sensors that never came: {', '.join(unheard)}" if unheard else ""

@@ -22,8 +22,12 @@ HEADLINES = {  # firing, resolved; {sensor} is the leading one
     "anomaly": ("{machine} is not behaving normally", "{machine} was not behaving normally"),
     "silent": ("{machine} has stopped sending data", "{machine} had stopped sending data"),
     "stuck": ("{sensor} of {machine} is frozen", "{sensor} of {machine} was frozen"),
+    "out_of_range": ("{sensor} of {machine} is out of range", "{sensor} of {machine} was out of range"),
     "regime_changed": ("{machine} has settled into a new normal", "{machine} has settled into a new normal"),
 }
+
+WHOLE = "<h2>Sensors</h2><p>This alert is about the machine as a whole.</p>"
+PLURALS = ((" is ", " are "), (" was ", " were "), (" has ", " have "))
 
 
 def render_card(alert: Alert) -> str:
@@ -48,13 +52,15 @@ def render_card(alert: Alert) -> str:
         f"<header>{_tags(alert)}"
         f'<h1>{_headline(alert)}</h1><p class="lede">{say.name(alert.message, 1000)}</p>{_facts(alert)}</header>',
         f'<section><h2>What was seen</h2><p class="legend">{legend}</p>{charts}</section>' if drawn else "",
-        _table(sensors) if sensors else "<h2>Sensors</h2><p>This alert is about the machine as a whole.</p>",
+        _table(sensors, chart.band_name(alert))
+        if sensors
+        else "<h2>Sensors</h2><p>This alert is about the machine as a whole.</p>",
         _small_print(alert),
     ]
     return _page(f"{say.text(alert.machine)}: {alert.kind.replace('_', ' ')}, {alert.state}", "".join(body))
 
 
-def write_report(alerts: Iterable[Alert], directory: Path, *, title: str) -> Path:
+def write_report(alerts: Iterable[Alert], directory: Path, *, title: str, note: str = "") -> Path:
     """Write a card for each alert and an ``index.html`` that lists them by machine and time.
 
     Parameters
@@ -66,6 +72,8 @@ def write_report(alerts: Iterable[Alert], directory: Path, *, title: str) -> Pat
         Created where it does not exist. Files of the same names are overwritten.
     title
         The heading of the index.
+    note
+        A line below it: what was asked and what was achieved.
 
     Returns
     -------
@@ -80,7 +88,7 @@ def write_report(alerts: Iterable[Alert], directory: Path, *, title: str) -> Pat
     for alert in latest.values():
         (directory / _file_name(alert)).write_text(render_card(alert), encoding="utf-8", errors="replace")
     index = directory / "index.html"
-    index.write_text(_index(list(latest.values()), title), encoding="utf-8", errors="replace")
+    index.write_text(_index(list(latest.values()), title, note), encoding="utf-8", errors="replace")
     return index
 
 
@@ -90,7 +98,12 @@ def _headline(alert: Alert) -> str:
         words = ("{sensor} of {machine} has stopped sending data", "{sensor} of {machine} had stopped sending data")
     else:
         words = HEADLINES[alert.kind]
-    return words[alert.state == "resolved"].format(machine=say.name(alert.machine), sensor=leading)
+    headline = words[alert.state == "resolved"]
+    if "{sensor}" in headline and len(alert.sensors) > 1:
+        leading += f" and {len(alert.sensors) - 1} more"
+        for one, many in PLURALS:
+            headline = headline.replace(one, many)
+    return headline.format(machine=say.name(alert.machine), sensor=leading)
 
 
 def _ranked(alert: Alert) -> list[SensorEvidence]:
@@ -126,8 +139,9 @@ def _facts(alert: Alert) -> str:
 def _small_print(alert: Alert) -> str:
     used = alert.budget_used
     budget = "spends no alert budget" if used is None else f"{used:.0%} of the alert budget used so far"
+    rarity = say.rarity(alert.p_value if alert.kind == "anomaly" else math.nan)
     return (
-        f'<h2>Small print</h2><p class="small">Score {alert.score:.4f} of 1: {say.rarity(alert.p_value)}. '
+        f'<h2>Small print</h2><p class="small">Score {alert.score:.4f} of 1: {rarity}. '
         f"{budget.capitalize()}. Read at {say.name(str(alert.position))}. Alert {say.name(alert.id)}. "
         "Times are UTC.</p>"
     )
@@ -150,7 +164,7 @@ def _row(evidence: SensorEvidence) -> str:
     return f'<tr>{sensor}<td class="share">{bar}{say.percent(share)}</td>{cells}</tr>'
 
 
-def _table(sensors: list[SensorEvidence]) -> str:
+def _table(sensors: list[SensorEvidence], band: str) -> str:
     more = sensors[N_ROWS:]
     rest = (
         f"<p>{len(more)} more sensors hold {say.percent(sum(map(say.share, more)))} of the evidence together.</p>"
@@ -158,7 +172,7 @@ def _table(sensors: list[SensorEvidence]) -> str:
         else ""
     )
     judged = sensors[0].quantity.capitalize()
-    heads = "".join(f'<th scope="col">{head}</th>' for head in (judged, "Expected", "Normal band"))
+    heads = "".join(f'<th scope="col">{head}</th>' for head in (judged, "Expected", band.capitalize()))
     return (
         f'<section><h2>All sensors</h2><div class="scroll"><table><thead><tr><th scope="col">Sensor</th>'
         f'<th scope="col" class="left">Share</th>{heads}</tr></thead>'
@@ -192,7 +206,7 @@ def _entry(alert: Alert) -> str:
     )
 
 
-def _index(alerts: list[Alert], title: str) -> str:
+def _index(alerts: list[Alert], title: str, note: str) -> str:
     def order(alert: Alert) -> tuple[str, float, int]:
         return alert.machine, math.inf if alert.begin is None else alert.begin, alert.position.offset
 
@@ -200,6 +214,8 @@ def _index(alerts: list[Alert], title: str) -> str:
     firing = sum(alert.state == "firing" for alert in alerts)
     counts = f"{len(alerts)} alert{'s' * (len(alerts) != 1)}, {firing} of them still firing. Times are UTC."
     body.append(f'<p class="lede">{counts if alerts else "No alerts: every machine behaved normally."}</p>')
+    if note:
+        body.append(f"<p>{say.text(note, 1000)}</p>")
     for machine, group in groupby(sorted(alerts, key=order), key=lambda alert: alert.machine):
         rows = "".join(map(_entry, group))
         body.append(f'<section><h2>{say.name(machine)}</h2><table class="list"><tbody>{rows}</tbody></table></section>')

@@ -1,14 +1,18 @@
-"""Alerts as lines of text for people."""
+"""Alerts, and how far the watching has come, as lines of text for people."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from rich.markup import escape
 
 from scrnn_stream.alert import Alert
+from scrnn_stream.episodes import Budget
+from scrnn_stream.monitor import Monitor
+from scrnn_stream.wording import lasting
 
-COLOURS = {"anomaly": "red", "stuck": "magenta", "silent": "yellow", "regime_changed": "cyan"}
+COLOURS = {"anomaly": "red", "stuck": "magenta", "silent": "yellow", "out_of_range": "red", "regime_changed": "cyan"}
 
 
 def alert_line(alert: Alert) -> str:
@@ -34,3 +38,22 @@ def clock(time: float | None) -> str:
 def _clean(text: str) -> str:
     """No control characters reach the terminal, no markup is obeyed."""
     return escape("".join(c if c.isprintable() else "?" for c in text))
+
+
+def budget_line(budget: Budget) -> str:
+    """Asked and achieved in one sentence."""
+    asked = f"budget: {budget.asked_per_day:.3g} a day asked of each machine"
+    achieved = f"{budget.n_raised} raised in {budget.days:.3g} machine-days, {budget.achieved_per_day:.3g} a day"
+    return f"{asked}; {achieved}; {budget.used:.0%} of it used"
+
+
+def learning_line(monitors: Iterable[Monitor]) -> str:
+    """How many machines are still learning, and when the last of them is expected to be ready; empty if none is."""
+    learning = [monitor for monitor in monitors if monitor.state == "learning"]
+    if not learning:
+        return ""
+    last = max(learning, key=lambda monitor: (monitor.ready_in_s or 0.0, monitor.n_records_to_ready))
+    seconds = last.ready_in_s
+    about = "" if seconds is None else f", about {lasting(seconds)} of its time"
+    ready = f"{last.machine} is ready after {last.n_records_to_ready} more records{about}"
+    return f"{len(learning)} still learning, without `anomaly` alerts so far: {ready}"

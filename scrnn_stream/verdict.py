@@ -49,7 +49,7 @@ class Judgement(NamedTuple):
 
 def judge(faults: Sequence[Fault], alerts: Iterable[Alert]) -> Judgement:
     """Hold alerts, in the order they were raised, against the faults of the same machines."""
-    firing = [alert for alert in alerts if alert.state == "firing" and alert.kind != "regime_changed"]
+    firing = [a for a in alerts if a.state == "firing" and a.n_told == 1 and a.kind != "regime_changed"]
     catches = [Catch(fault, next((alert for alert in firing if _catches(alert, fault)), None)) for fault in faults]
     false = [alert for alert in firing if not any(_is_about(alert, fault) for fault in faults)]
     return Judgement(catches, false)

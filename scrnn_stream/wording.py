@@ -46,8 +46,10 @@ def resolution(evidence: SensorEvidence) -> float:
 
 def band(evidence: SensorEvidence) -> str:
     size = resolution(evidence)
-    unknown = math.isnan(evidence.low) and math.isnan(evidence.high)
-    return "missing" if unknown else f"{number(evidence.low, size)} to {number(evidence.high, size)}"
+    low, high = (None if math.isnan(end) else number(end, size) for end in (evidence.low, evidence.high))
+    if low is None or high is None:
+        return f"at least {low}" if low else f"at most {high}" if high else "missing"
+    return f"{low} to {high}"
 
 
 def when(time: float | None, form: str = "%a %d %b %Y, %H:%M UTC") -> str:
@@ -65,7 +67,7 @@ def lasting(seconds: float) -> str:
         if seconds >= size:
             rest = int(seconds % size // smaller)
             return f"{int(seconds // size)} {unit}" + (f" {rest} {finer}" if rest else "")
-    return f"{seconds:.0f} s"
+    return f"{seconds:.3g} s"
 
 
 def rarity(p_value: float) -> str:

@@ -40,6 +40,26 @@ def test_replay_writes_a_row_for_each_row_the_alerts_and_their_cards(recording: 
     assert (cards / "index.html").exists()
 
 
+def test_replay_ends_with_what_was_asked_and_achieved(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cards, config = tmp_path / "cards", tmp_path / "scrnn.toml"
+    config.write_text("alerts_per_week = 3.5\n[sensors.flow]\nhigh = 100\n[sensors.fluw]\nhigh = 1\n", encoding="utf-8")
+    assert main(["replay", str(recording), "--config", str(config), "--report", str(cards)]) == 0
+    told = capsys.readouterr().err
+    assert "alerts: 1 anomaly, 1 out_of_range" in told
+    assert "budget: 0.5 a day asked of each machine; 1 raised in 0.4" in told
+    assert "limits for sensors that never came: sensors.fluw" in told
+    assert "still learning" not in told
+    assert "Budget: 0.5 a day asked" in (cards / "index.html").read_text(encoding="utf-8")
+
+
+def test_replay_says_who_is_still_learning_at_the_end(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recording.write_text("\n".join(recording.read_text(encoding="utf-8").splitlines()[:100]), encoding="utf-8")
+    assert main(["replay", str(recording)]) == 0
+    assert "1 still learning" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -48,7 +68,9 @@ def test_replay_writes_a_row_for_each_row_the_alerts_and_their_cards(recording: 
         (["replay", "{recording}", "--report", "{recording}"], "--report"),
         (["replay", "{recording}", "--report", "{recording}/cards"], "--report"),
         (["replay", "{recording}", "--alerts-per-day", "0"], "--alerts-per-day"),
+        (["replay", "{recording}", "--alerts-per-day", "1", "--alerts-per-week", "1"], "--alerts-per-week"),
         (["replay", "{recording}", "--accept-after", "0"], "accept_after"),
+        (["replay", "{recording}", "--config", "nowhere.toml"], "nowhere.toml"),
         (["run", "--config", "nowhere.toml"], "nowhere.toml"),
         (["run", "--brokers", "127.0.0.1:1", "--checkpoints", "{recording}/state"], "--checkpoints"),
         (["run", "--topics", "x"], "--topics"),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scrnn_stream.encoding import decode, encode
-from scrnn_stream.episodes import DAY_S, OFF_DELAY, OFF_P, ON_DELAY, SEVERE_P, AlertPolicy
+from scrnn_stream.episodes import DAY_S, LARGEST_P, OFF_DELAY, OFF_P, ON_DELAY, SEVERE_P, AlertPolicy, Budget
 
 SEVERE = SEVERE_P / 10
 BETWEEN = OFF_P / 2  # improbable enough to stay open
@@ -84,7 +84,7 @@ def test_uniform_probabilities_raise_no_more_alerts_than_the_budget(alerts_per_d
         policy.update(p, 60.0 * policy.n_records)
     assert policy.days == pytest.approx(days, rel=1e-3)
     assert policy.n_raised <= 1.2 * alerts_per_day * days + 3
-    assert policy.budget_used == policy.n_raised / max(1, policy.allowance)
+    assert policy.budget.used == policy.n_raised / max(1, policy.budget.allowance)
 
 
 @given(st.lists(st.floats(0, 1), min_size=20, max_size=400), st.floats(0.01, 100))
@@ -93,7 +93,7 @@ def test_the_budget_never_lets_the_threshold_below_severe_evidence(ps: list[floa
     for p in ps:
         policy.update(p, 60.0 * policy.n_records)
         assert policy.threshold >= SEVERE_P
-        assert policy.budget_used >= 0
+        assert policy.budget.used >= 0
 
 
 def test_severe_evidence_passes_however_much_was_spent() -> None:
@@ -102,7 +102,7 @@ def test_severe_evidence_passes_however_much_was_spent() -> None:
         assert fed(policy, *[SEVERE] * ON_DELAY)[-1]
         assert policy.n_raised == n
         fed(policy, *[1.0] * OFF_DELAY)
-    assert policy.budget_used > 10
+    assert policy.budget.used > 10
 
 
 def test_the_threshold_falls_with_each_alert_beyond_the_budget_and_recovers_with_time() -> None:
@@ -129,7 +129,7 @@ def test_the_budget_is_one_of_time_not_of_records(interval_s: float) -> None:
         policy.update(1.0, 1e9 + interval_s * n)
     assert policy.days == pytest.approx(4999 * interval_s / DAY_S)
     assert policy.records_per_day == pytest.approx(DAY_S / interval_s, rel=0.01)
-    assert policy.allowance == pytest.approx(policy.days)
+    assert policy.budget.allowance == pytest.approx(policy.days)
 
 
 def test_data_without_time_counts_as_one_record_a_minute() -> None:
@@ -137,6 +137,82 @@ def test_data_without_time_counts_as_one_record_a_minute() -> None:
     for _ in range(1440):
         policy.update(1.0, None)
     assert policy.days == pytest.approx(1.0)
+
+
+def test_with_a_large_budget_an_episode_stays_open_at_what_opened_it() -> None:
+    policy = aged(days=2, alerts_per_day=100.0)
+    opens = LARGEST_P / 2
+    assert policy.threshold > opens > OFF_P
+    fed(policy, *[opens] * ON_DELAY)
+    assert all(fed(policy, *[opens] * 100))
+
+
+# -- what the user does not want to know ------------------------------------------------------------------------------
+
+
+def test_what_may_not_open_is_not_counted_and_is_asked_again_while_it_lasts() -> None:
+    policy, answers = AlertPolicy(), iter([False, False, True])
+    is_open = []
+    for n in range(ON_DELAY + 3):
+        policy.update(SEVERE, 60.0 * n, lambda: next(answers))
+        is_open.append(policy.is_open)
+    assert is_open == [False] * (ON_DELAY + 1) + [True, True]
+    assert policy.n_raised == 1
+
+
+def test_what_may_never_open_spends_no_budget() -> None:
+    policy = AlertPolicy()
+    for n in range(1000):
+        policy.update(SEVERE, 60.0 * n, lambda: False)
+    assert (policy.is_open, policy.n_raised, policy.budget.used) == (False, 0, 0.0)
+
+
+def test_a_probable_stretch_is_not_asked_about() -> None:
+    policy = AlertPolicy()
+    for n in range(100):
+        policy.update(1.0, 60.0 * n, lambda: pytest.fail("asked"))
+
+
+# -- asked and achieved -----------------------------------------------------------------------------------------------
+
+
+def test_asked_and_achieved_can_be_read_at_any_time() -> None:
+    policy = aged(days=2, alerts_per_day=0.5)
+    fed(policy, *[SEVERE] * ON_DELAY, *[1.0] * OFF_DELAY)
+    budget = policy.budget
+    assert (budget.asked_per_day, budget.n_raised) == (0.5, 1)
+    assert budget.achieved_per_day == pytest.approx(0.5, rel=0.01)
+    assert budget.used == pytest.approx(1.0, rel=0.01)
+
+
+def test_before_anything_was_watched_nothing_was_achieved() -> None:
+    budget = AlertPolicy(3.0).budget
+    assert budget == Budget(3.0, 0, 0.0)
+    assert (budget.achieved_per_day, budget.used) == (0.0, 0.0)
+
+
+def test_the_time_of_learning_is_not_watched_and_allows_nothing() -> None:
+    policy = AlertPolicy()
+    for n in range(1440):
+        policy.skip(60.0 * n)
+    assert policy.days == policy.budget.allowance == 0.0
+    fed(policy, *[1.0] * 1440)
+    assert policy.days == pytest.approx(1.0, rel=1e-3)
+    assert policy.records_per_day == pytest.approx(1440, rel=1e-3)
+
+
+def test_an_episode_ends_where_learning_begins() -> None:
+    policy = opened()
+    policy.skip(1e6)
+    assert not policy.is_open
+    assert policy.is_calm
+
+
+def test_many_machines_add_up() -> None:
+    total = Budget.total(0.5, [Budget(0.5, 3, 2.0), Budget(0.5, 0, 6.0)])
+    assert total == Budget(0.5, 3, 8.0)
+    assert (total.achieved_per_day, total.used) == (3 / 8, 3 / 4)
+    assert Budget.total(0.5, []) == Budget(0.5, 0, 0)
 
 
 def test_a_restored_policy_goes_on_identically() -> None:

@@ -6,16 +6,16 @@ from pathlib import Path
 import scrnn_stream
 
 CORE = (
-    "_compile encoding channels records",
-    "_algebra places precision alert episodes continuity simulate",
+    "_compile encoding channels records limits",
+    "_algebra places precision alert episodes continuity simulate settings ranges",
     "_simd _layout features picture calibration",
     "_kernels absorbing",
     "network evidence",
     "fleet judging wording",
     "machines",
     "anomaly forecasting regression classification checkpoint protocols chart",
-    "detector_fleet monitor report",
-    *("pipeline", "worker"),
+    "detector_fleet trail messages report",
+    *("casebook", "sensor_watch", "monitor", "pipeline", "worker"),
 )  # all other modules are commands: they may import anything, and the core none of them
 LAYER = {module: number for number, layer in enumerate(CORE) for module in layer.split()}
 ESTIMATORS = ("anomaly", "forecasting", "regression", "classification")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from typing import Any
+import logging
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -12,29 +12,13 @@ import pytest
 from scrnn_stream.alert import Alert
 from scrnn_stream.encoding import decode, encode
 from scrnn_stream.episodes import ON_DELAY, SEVERE_P
-from scrnn_stream.monitor import N_DRAWN, N_TRAIL, Monitor, Settings, Verdict
+from scrnn_stream.limits import Limits, SensorLimits
+from scrnn_stream.monitor import Monitor, Verdict
 from scrnn_stream.records import Partition, Position, Record
+from scrnn_stream.settings import Settings
+from scrnn_stream.trail import N_DRAWN, N_TRAIL
 from tests.conftest import BEGIN, END
-
-FAULT = range(BEGIN, END)
-
-
-def watch(monitor: Monitor, records: list[Record]) -> list[Alert]:
-    return [alert for record in records for alert in monitor.process(record).alerts]
-
-
-def of(plant: list[Record], machine: str) -> list[Record]:
-    return [record for record in plant if record.machine == machine]
-
-
-def made(machine: str, records: list[Record], **settings: Any) -> tuple[Monitor, list[Alert]]:
-    monitor = Monitor(machine, Settings(**settings))
-    return monitor, watch(monitor, records)
-
-
-def only(alerts: list[Alert], kind: str, state: str) -> Alert:
-    (alert,) = [alert for alert in alerts if (alert.kind, alert.state) == (kind, state)]
-    return alert
+from tests.monitoring import made, minute, of, only, readings, recorded, watch
 
 
 @pytest.fixture(scope="module")
@@ -42,27 +26,6 @@ def alerts(plant: list[Record]) -> dict[str, list[Alert]]:
     """The alerts of each machine, watched alone."""
     machines = {record.machine for record in plant}
     return {machine: made(machine, of(plant, machine))[1] for machine in machines}
-
-
-def minute(time: float | None) -> int:
-    assert time is not None
-    return int((time - 1.7e9) // 60)
-
-
-# -- settings ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("alerts_per_day", v) for v in (0, -1, math.nan, math.inf)] + [("accept_after", 0), ("seed", -1)],
-)
-def test_a_bad_setting_is_refused_with_its_name_and_value(name: str, value: float) -> None:
-    with pytest.raises(ValueError, match=f"{name}.*{value}"):
-        Settings(**{name: value})
-
-
-def test_the_names_of_the_settings_are_those_of_its_fields() -> None:
-    assert Settings.names() == ("alerts_per_day", "accept_after", "seed")
 
 
 # -- anomaly ----------------------------------------------------------------------------------------------------------
@@ -167,7 +130,7 @@ def test_a_lasting_change_ends_the_anomaly_and_is_told_once(plant: list[Record])
     assert since[2].id == since[3].id != since[0].id
     assert since[2].sensors[0].sensor == "flow"
     assert minute(since[2].raised) in range(BEGIN + 99, BEGIN + 105)
-    assert not monitor.episodes
+    assert not monitor.is_open
 
 
 def test_a_larger_budget_never_raises_fewer_alerts(plant: list[Record]) -> None:
@@ -186,62 +149,6 @@ def test_a_verdict_carries_the_score_and_whether_an_episode_is_open(plant: list[
     assert max(v.score for v in verdicts[BEGIN : BEGIN + 10]) > 0.6
 
 
-# -- stuck and silent -------------------------------------------------------------------------------------------------
-
-
-def test_a_stuck_sensor_is_named_with_the_begin_of_its_run_and_released(alerts: dict[str, list[Alert]]) -> None:
-    firing, resolved = (only(alerts["pump"], "stuck", state) for state in ("firing", "resolved"))
-    assert [evidence.sensor for evidence in firing.sensors] == ["pressure"]
-    assert firing.sensors[0].actual == 6.25
-    assert "pressure has repeated one reading" in firing.message
-    assert minute(firing.begin) == BEGIN
-    assert minute(resolved.end) == END
-    assert resolved.id == firing.id
-    assert firing.budget_used is None
-
-
-def test_a_sensor_that_sends_no_reading_raises_silent_and_is_named(plant: list[Record]) -> None:
-    lost = [
-        dataclasses.replace(r, values={k: v for k, v in r.values.items() if k != "flow" or minute(r.time) not in FAULT})
-        for r in of(plant, "fan")
-    ]
-    alerts = made("fan", lost)[1]
-    firing, resolved = (only(alerts, "silent", state) for state in ("firing", "resolved"))
-    assert [evidence.sensor for evidence in firing.sensors] == ["flow"]
-    assert math.isnan(firing.sensors[0].actual)
-    assert minute(firing.begin) == BEGIN
-    assert minute(resolved.end) == END
-
-
-def test_a_silence_that_nobody_saw_is_told_and_resolved_at_the_return(alerts: dict[str, list[Alert]]) -> None:
-    firing, resolved = (only(alerts["saw"], "silent", state) for state in ("firing", "resolved"))
-    assert minute(firing.begin) == BEGIN - 1
-    assert minute(firing.raised) == minute(resolved.end) == END
-    assert firing.id == resolved.id
-    assert "no data for 1 h" in firing.message
-
-
-def test_a_silence_is_told_once_while_it_lasts(plant: list[Record]) -> None:
-    monitor, _ = made("fan", of(plant, "fan")[:400])
-    assert monitor.last is not None
-    now = monitor.heard_at = monitor.last.time or 0.0
-    assert monitor.check_silence(now + 300) == []
-    (firing,) = monitor.check_silence(now + 3600)
-    assert (firing.kind, firing.state) == ("silent", "firing")
-    assert monitor.check_silence(now + 7200) == []
-
-
-def test_a_healthy_machine_is_never_stuck_or_silent(alerts: dict[str, list[Alert]]) -> None:
-    assert {alert.kind for alert in alerts["fan"]} <= {"anomaly"}
-
-
-def test_firing_and_resolved_alternate_for_each_kind(alerts: dict[str, list[Alert]]) -> None:
-    for machine, theirs in alerts.items():
-        for kind in ("anomaly", "silent", "stuck", "regime_changed"):
-            states = [alert.state for alert in theirs if alert.kind == kind]
-            assert states == ["firing", "resolved"] * (len(states) // 2), (machine, kind)
-
-
 def test_data_without_time_is_watched_too(plant: list[Record]) -> None:
     for machine in ("mill", "pump"):
         records = [dataclasses.replace(r, time=None, received=None) for r in of(plant, machine)]
@@ -250,6 +157,126 @@ def test_data_without_time_is_watched_too(plant: list[Record]) -> None:
         firing = only(alerts, kind, "firing")
         assert firing.begin is firing.raised is None
         assert firing.position == records[BEGIN].position
+
+
+# -- when it began ----------------------------------------------------------------------------------------------------
+
+
+def test_a_slow_fault_began_long_before_it_was_raised() -> None:
+    values = readings(2000, seed=4)
+    values[1500:, 0] += np.arange(500) * 0.006
+    alerts = made("m", recorded(values))[1]
+    firing = next(alert for alert in alerts if alert.raised is not None and minute(alert.raised) >= 1500)
+    assert firing.kind == "anomaly"
+    assert minute(firing.raised) - minute(firing.begin) > 2 * ON_DELAY
+    assert minute(firing.begin) >= 1500
+
+
+# -- limits of the user -----------------------------------------------------------------------------------------------
+
+
+def shifted(by: float, later: float = 0.0) -> list[Record]:
+    """A calm machine whose sensor s0 is off by `by` from record 900 on, and by `later` from 960 on."""
+    values = readings(1100, seed=2)
+    values[900:, 0] += by
+    values[960:, 0] += later - by if later else 0.0
+    return recorded(values)
+
+
+def raised_in_fault(records: list[Record], limits: Mapping[str, SensorLimits]) -> list[int]:
+    """Minutes at which an anomaly was raised during the fault."""
+    monitor, alerts = made("m", records, limits=Limits(sensors=limits))
+    raised = [a for a in alerts if (a.kind, a.state) == ("anomaly", "firing")]
+    assert monitor.budget.n_raised == len(raised)
+    return [minute(alert.raised) for alert in raised if minute(alert.raised) >= 900]
+
+
+def test_a_departure_below_the_least_deviation_does_not_open_and_spends_no_budget() -> None:
+    assert raised_in_fault(shifted(5.0), {}) != []
+    assert raised_in_fault(shifted(5.0), {"s0": SensorLimits(min_deviation=3.0)}) != []
+    assert raised_in_fault(shifted(5.0), {"s0": SensorLimits(min_deviation=9.0)}) == []
+
+
+def test_a_departure_that_grows_beyond_the_least_deviation_opens_then_and_began_before() -> None:
+    limits = Limits(sensors={"s0": SensorLimits(min_deviation=9.0)})
+    alerts = made("m", shifted(5.0, later=30.0), limits=limits)[1]
+    firing = only([a for a in alerts if a.raised and minute(a.raised) >= 900], "anomaly", "firing")
+    assert minute(firing.raised) in range(960, 970)
+    assert minute(firing.begin) == 900
+    assert firing.sensors[0].sensor == "s0"
+
+
+@pytest.mark.parametrize(("by", "direction"), [(8.0, "low"), (-8.0, "high")])
+def test_a_departure_to_the_other_side_does_not_open(by: float, direction: str) -> None:
+    matters = {"low": "high", "high": "low"}[direction]
+    assert raised_in_fault(shifted(by), {"s0": SensorLimits(direction=direction)}) == []  # type: ignore[arg-type]
+    assert raised_in_fault(shifted(by), {"s0": SensorLimits(direction=matters)}) != []  # type: ignore[arg-type]
+
+
+def test_the_limits_of_one_sensor_do_not_hide_another() -> None:
+    assert raised_in_fault(shifted(8.0), {"s1": SensorLimits(min_deviation=1e9), "s2": SensorLimits(direction="low")})
+
+
+def test_the_limits_of_another_machine_are_not_for_this_one() -> None:
+    limits = Limits(machines={"other": {"s0": SensorLimits(min_deviation=1e9)}})
+    alerts = made("m", shifted(8.0), limits=limits)[1]
+    assert only([a for a in alerts if a.raised and minute(a.raised) >= 900], "anomaly", "firing")
+
+
+# -- asked and achieved, learning and ready ---------------------------------------------------------------------------
+
+
+def test_the_budget_tells_what_was_asked_and_what_was_raised(plant: list[Record]) -> None:
+    monitor, alerts = made("mill", of(plant, "mill"), alerts_per_week=7.0)
+    budget = monitor.budget
+    assert budget.asked_per_day == 1.0
+    assert budget.n_raised == len([a for a in alerts if (a.kind, a.state) == ("anomaly", "firing")]) == 1
+    assert 0 < budget.days < len(of(plant, "mill")) / 1440
+    assert budget.achieved_per_day == 1 / budget.days
+
+
+def test_a_machine_learns_first_and_says_when_it_will_be_ready() -> None:
+    monitor = Monitor("m", Settings())
+    assert (monitor.state, monitor.ready_in_s) == ("learning", None)
+    expected = []
+    for n, record in enumerate(recorded(readings(1000, seed=1)), 1):
+        monitor.process(record)
+        assert (monitor.state == "ready") == (monitor.n_records_to_ready == 0)
+        if monitor.state == "ready":
+            break
+        expected.append(n + monitor.n_records_to_ready)
+        assert n < 2 or monitor.ready_in_s == pytest.approx(60.0 * monitor.n_records_to_ready)
+    assert monitor.ready_in_s == 0.0
+    assert max(expected) - min(expected) <= 5  # but for improbable records it was known from the beginning
+
+
+def test_while_it_learns_no_anomaly_is_raised_whatever_comes() -> None:
+    values = readings(300, seed=1)
+    values[40:60] += 1e3
+    values[80:, 1] -= 500
+    monitor = Monitor("m", Settings(alerts_per_day=1e6))
+    for record in recorded(values):
+        is_learning = monitor.state == "learning"
+        raised = {alert.kind for alert in monitor.process(record).alerts}
+        assert not (is_learning and "anomaly" in raised)
+    assert monitor.budget.n_raised == 0
+
+
+def test_learning_and_ready_are_logged_once_each(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="scrnn_stream.monitor")
+    made("m", recorded(readings(600, seed=1)))
+    learning, ready = caplog.messages
+    assert "m is learning; ready after" in learning
+    assert "in about 5 h" in learning
+    assert "m is ready after" in ready
+
+
+def test_an_adopted_state_is_learned_anew_and_that_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="scrnn_stream.monitor")
+    values = readings(1300, seed=1)
+    values[700:, 0] += 50
+    made("m", recorded(values), accept_after=100)
+    assert [" is learning" in message for message in caplog.messages] == [True, False, True, False]
 
 
 # -- restart ----------------------------------------------------------------------------------------------------------
@@ -261,6 +288,7 @@ def test_a_restored_monitor_goes_on_identically(machine: str, n: int, plant: lis
     records = of(plant, machine)
     original, _ = made(machine, records[:n])
     twin = Monitor.from_state(decode(encode(original.to_state())), Settings())
+    assert twin.state == original.state
     assert watch(twin, records[n:]) == watch(original, records[n:])
     assert encode(twin.to_state()) == encode(original.to_state())
 

@@ -125,12 +125,29 @@ def test_a_resolved_card_says_how_long_it_lasted():
         ("silent", (), "pump-1 has stopped sending data"),
         ("silent", (evidence(),), "vibration of pump-1 has stopped sending data"),
         ("stuck", (evidence(),), "vibration of pump-1 is frozen"),
+        ("stuck", (evidence(), evidence()), "vibration and 1 more of pump-1 are frozen"),
+        ("silent", (evidence(), evidence(), evidence()), "vibration and 2 more of pump-1 have stopped sending data"),
         ("stuck", (), "A sensor of pump-1 is frozen"),
+        ("out_of_range", (evidence(),), "vibration of pump-1 is out of range"),
         ("regime_changed", (), "pump-1 has settled into a new normal"),
     ],
 )
 def test_each_kind_has_its_own_headline(kind, sensors, headline):
     assert headline in Page(render_card(alert(*sensors, kind=kind))).text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"), [(0.5, 1.5, "0.50 to 1.50"), (NAN, 1.5, "at most 1.50"), (0.5, NAN, "at least 0.50")]
+)
+def test_a_card_of_a_sensor_out_of_range_shows_its_limits(low, high, words):
+    text = Page(render_card(alert(evidence(low=low, high=high), kind="out_of_range"))).text
+    assert f"limits {words}" in text
+    assert "Normal band" not in text
+
+
+def test_the_index_carries_the_note_under_its_heading(tmp_path: Path):
+    index = write_report([alert()], tmp_path, title="Pumps", note=f"1 asked {MARKUP}")
+    assert f"1 asked {MARKUP}" in Page(index.read_text(encoding="utf-8")).text
 
 
 def test_what_comes_from_the_wire_is_escaped_everywhere(tmp_path: Path):
@@ -141,7 +158,7 @@ def test_what_comes_from_the_wire_is_escaped_everywhere(tmp_path: Path):
         message=MARKUP,
         position=Position(Partition(MARKUP, 0), 1),
     )
-    index = write_report([hostile], tmp_path, title=MARKUP)
+    index = write_report([hostile], tmp_path, title=MARKUP, note=MARKUP)
     for path in tmp_path.iterdir():
         page = Page(path.read_text(encoding="utf-8"))
         assert not {"script", "i"} & {tag for tag, _ in page.tags}

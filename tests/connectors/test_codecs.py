@@ -187,6 +187,12 @@ def test_an_alert_is_a_cloud_event_with_null_for_nan() -> None:
     assert data["sensors"][0]["trail_reading"] == [1.5, None]
 
 
+def test_each_message_of_an_episode_has_an_id_of_its_own() -> None:
+    messages = [alert(), alert(n_told=2), alert(n_told=3), alert(n_told=3, state="resolved")]
+    ids = [json.loads(encode_alert(message))["id"].removeprefix(alert().id) for message in messages]
+    assert ids == ["/firing", "/firing/2", "/firing/3", "/resolved"]
+
+
 def test_an_event_without_time_says_none() -> None:
     assert "time" not in json.loads(encode_alert(alert(begin=None, raised=None)))
 

@@ -1,0 +1,134 @@
+"""The configuration file of `run` and `replay`: options of the command, and tables for Kafka, sensors and machines.
+
+alerts_per_week = 2
+
+[sensors.vibration]          # of every machine
+direction = "high"
+min_deviation = 0.3
+
+[machines.pump-4.pressure]   # of one machine, in place of what is said for every one
+low = 0.2
+high = 6.5
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from scrnn_stream.limits import Limits, SensorLimits
+from scrnn_stream.settings import BUDGETS, Settings
+from scrnn_stream.usage import UsageError
+from scrnn_stream.worker import CHECKPOINT_EVERY_S
+
+DEFAULTS: dict[str, Any] = {  # of `run`; `replay` passes over them, so that both can share a file
+    "brokers": "127.0.0.1:9092",
+    "topic": "sensors",
+    "alerts_topic": "alerts",
+    "dead_letter_topic": None,
+    "group": "scrnn-stream",
+    "instance": None,
+    "checkpoints": None,
+    "checkpoint_every": CHECKPOINT_EVERY_S,
+}
+TABLES = ("kafka", "sensors", "machines")  # the first: security_protocol, sasl_mechanism and so on
+POSITIVE = (*BUDGETS, "checkpoint_every")
+
+
+class Configuration(NamedTuple):
+    """What was asked for: options of the command by name, settings of the pipeline, options of the Kafka clients."""
+
+    options: dict[str, Any]
+    settings: Settings
+    client: dict[str, Any]
+
+
+def configuration(given: argparse.Namespace) -> Configuration:
+    """Flags before file before defaults."""
+    file = _File(given.config) if given.config is not None else None
+    known = {**DEFAULTS, **dict.fromkeys(Settings.names())}
+    said = file.options(known) if file is not None else {}
+    flags = {name: value for name, value in vars(given).items() if name in known and value is not None}
+    if flags.keys() & set(BUDGETS):  # one budget given as a flag goes before the other one in the file
+        said = {name: value for name, value in said.items() if name not in BUDGETS}
+    options = {**known, **said, **flags}
+    limits = file.limits() if file is not None else Limits()
+    try:
+        settings = Settings(**{name: v for name in Settings.names() if (v := options[name]) is not None}, limits=limits)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return Configuration(options, settings, file.table(TABLES[0]) if file is not None else {})
+
+
+class _File:
+    """A TOML file, read at once; its errors name it and the place in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path}: not TOML: {error}") from error
+
+    def options(self, known: Iterable[str]) -> dict[str, Any]:
+        """All that stands outside of the tables."""
+        options = {name: value for name, value in self.content.items() if name not in TABLES}
+        for name, value in options.items():
+            self._check_name(name, (*known, *TABLES), "option")
+            self._check_type(name, value)
+        return options
+
+    def table(self, name: str) -> dict[str, Any]:
+        return self._as_table(name, self.content.get(name, {}))
+
+    def limits(self) -> Limits:
+        """The tables of sensors, for every machine and for one."""
+        machines = {name: self._as_table(f"machines.{name}", of_one) for name, of_one in self.table("machines").items()}
+        return Limits(
+            self._sensors("sensors", self.table("sensors")),
+            {name: self._sensors(f"machines.{name}", sensors) for name, sensors in machines.items()},
+        )
+
+    def _sensors(self, place: str, sensors: dict[str, Any]) -> dict[str, SensorLimits]:
+        return {name: self._sensor(f"{place}.{name}", limits) for name, limits in sensors.items()}
+
+    def _sensor(self, place: str, limits: Any) -> SensorLimits:
+        for name, value in self._as_table(place, limits).items():
+            self._check_name(name, SensorLimits.names(), f"[{place}] key")
+            if name != "direction" and not _is_number(value):
+                raise UsageError(f"{self.path}: [{place}] {name} must be a number, got {value!r}")
+        try:
+            return SensorLimits(**limits)
+        except ValueError as error:
+            raise UsageError(f"{self.path}: [{place}] {error}") from error
+
+    def _as_table(self, place: str, value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise UsageError(f"{self.path}: {place} must be a table, as in [{place}]; got {value!r}")
+        return value
+
+    def _check_name(self, name: str, known: Iterable[str], what: str) -> None:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+            raise UsageError(f"{self.path}: unknown {what} {name!r}{hint}")
+
+    def _check_type(self, name: str, value: Any) -> None:
+        if name in POSITIVE:
+            right, what = _is_number(value) and value > 0, "a number above 0"
+        elif name in Settings.names():
+            right, what = isinstance(value, int) and not isinstance(value, bool), "a whole number"
+        else:
+            right, what = isinstance(value, str), "text"
+        if not right:
+            raise UsageError(f"{self.path}: {name} must be {what}, got {value!r}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
