@@ -5,7 +5,8 @@
 Every stream is run as several machines, for as many days as it takes to ask for 100 alerts at the smallest budget;
 with 30 sensors and more, at one a day. The detector does not know the budget: one pass serves all of them. What a
 machine may raise begins with its first record, so that the hours in which it learns, and is silent, count as days
-watched; "after 2 days" leaves each machine's first two days out, their alerts and their budget. Only `anomaly` alerts
+watched; "after 2 days" leaves each machine's first two days out, their alerts and their budget. "unthrottled" is what
+calibration alone would raise, if the policy asked for no more evidence once it is overspent. Only `anomaly` alerts
 spend budget; new regimes, which are told as well, have a column of their own.
 
 SKAB_DIR is the `data` folder of https://github.com/waico/SKAB; its anomaly-free file is 166 minutes long: told, and
@@ -40,7 +41,10 @@ HOLDS = (0.5, 1.5)  # achieved / asked
 
 
 class Row(NamedTuple):
-    """What a stream raised at one budget, on all its machines; `later` is without their first two days."""
+    """What a stream raised at one budget, on all its machines; `later` is without their first two days.
+
+    `n_unthrottled` is what it would have raised had the policy not asked for more evidence once it was overspent.
+    """
 
     stream: str
     alerts_per_day: float
@@ -48,6 +52,7 @@ class Row(NamedTuple):
     achieved: int
     asked_later: float
     achieved_later: int
+    n_unthrottled: int
     by_channel: dict[str, int]
 
     @property
@@ -131,15 +136,17 @@ def rows_of(stream: str, budgets: Sequence[float], runs: Sequence[Watched]) -> l
     rows = []
     for i, budget in enumerate(budgets):
         alerts = [alert for run in runs for alert in run.raised[i]]
-        n_later = sum(alert.since_start_s >= SETTLING_S for alert in alerts)
+        later = [alert for alert in alerts if alert.since_start_s >= SETTLING_S]
+        asked = (budget * days, len(alerts), budget * days_later, len(later))
+        n_unthrottled = sum(run.n_unthrottled[i] for run in runs)
         by_channel = Counter(alert.channel for alert in alerts if alert.channel)
-        rows.append(Row(stream, budget, budget * days, len(alerts), budget * days_later, n_later, dict(by_channel)))
+        rows.append(Row(stream, budget, *asked, n_unthrottled, dict(by_channel)))
     return rows
 
 
 # -------------------------------------------------------------------------------------------------------------- to tell
 
-HEADER = "stream       machines x days  us a record  regimes   a day   raised / asked          after 2 days"
+HEADER = "stream       machines x days  us a record  regimes   a day   raised / asked  after 2 days  unthrottled"
 
 
 def lines(rows: Sequence[Row], runs: Sequence[Watched]) -> Iterator[str]:
@@ -149,9 +156,10 @@ def lines(rows: Sequence[Row], runs: Sequence[Watched]) -> Iterator[str]:
     n_regimes = sum(run.n_regimes for run in runs)
     head = f"{rows[0].stream:12} {len(runs):8} x {runs[0].days:4.3g}  {cost:11.1f}  {n_regimes:7}"
     for i, row in enumerate(rows):
-        counts = f"{row.achieved:5} / {row.asked:7.4g} = {row.ratio:5.2f}{' ' if row.holds else '!'}"
+        told = f"{row.achieved:5} / {row.asked:6.4g} = {row.ratio:5.2f}{' ' if row.holds else '!'}"
+        told += f" {row.ratio_later:5.2f} {row.n_unthrottled / row.asked:12.2f}"
         channels = ", ".join(f"{n} {name}" for name, n in Counter(row.by_channel).most_common())
-        yield f"{head if i == 0 else '':46}  {row.alerts_per_day:5g}   {counts}   {row.ratio_later:5.2f}   {channels}"
+        yield f"{head if i == 0 else '':51}  {row.alerts_per_day:5g} {told}   {channels}".rstrip()
 
 
 def verdict(rows: Sequence[Row]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from time import thread_time
 from typing import NamedTuple
@@ -27,10 +28,19 @@ class Raised(NamedTuple):
     channel: str | None
 
 
+class Unthrottled(AlertPolicy):
+    """The same policy without its brake: what the calibration alone would raise."""
+
+    @property
+    def allowance(self) -> float:
+        return math.inf
+
+
 class Watched(NamedTuple):
     """The alerts of one machine at each budget, how long it was watched, and what that took."""
 
     raised: list[list[Raised]]
+    n_unthrottled: list[int]
     days: float
     n_records: int
     n_regimes: int
@@ -44,18 +54,19 @@ def watch(times: Array, readings: Array, budgets: Sequence[float], by_channel: b
     adopted is calm until it is calibrated.
     """
     policies = [AlertPolicy(budget) for budget in budgets]
+    unthrottled = [Unthrottled(budget) for budget in budgets]
     raised: list[list[Raised]] = [[] for _ in budgets]
     scorer = ByChannel(readings.shape[1]) if by_channel else Scorer(readings.shape[1])
     for begin in range(0, len(times), BLOCK):
         block = slice(begin, begin + BLOCK)
         for time, (p, channel) in zip(times[block].tolist(), scorer.judge(times[block], readings[block]), strict=True):
-            for policy, alerts in zip(policies, raised, strict=True):
-                n = policy.n_raised
+            for policy, free, alerts in zip(policies, unthrottled, raised, strict=True):
+                free.update(p, time)
                 policy.update(p, time)
-                if policy.n_raised > n:
+                if policy.n_raised > len(alerts):
                     alerts.append(Raised(time - float(times[0]), channel))
-    days = float(times[-1] - times[0]) / DAY
-    return Watched(raised, days, len(times), scorer.n_regimes, scorer.seconds)
+    days, n_unthrottled = float(times[-1] - times[0]) / DAY, [policy.n_raised for policy in unthrottled]
+    return Watched(raised, n_unthrottled, days, len(times), scorer.n_regimes, scorer.seconds)
 
 
 class Scorer:

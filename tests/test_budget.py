@@ -93,8 +93,10 @@ def test_a_plan_asks_for_enough_alerts_and_shows_each_machine_a_month(stream):
 
 def test_the_first_two_days_are_left_out_of_the_second_ratio():
     alerts = [Raised(DAY, "level"), Raised(3 * DAY, "error"), Raised(5 * DAY, "error")]
-    [row] = rows_of("calm", [0.5], [Watched([alerts], 10.0, 14400, 0, 1.0), Watched([[]], 10.0, 14400, 0, 1.0)])
+    rest = (10.0, 14400, 0, 1.0)
+    [row] = rows_of("calm", [0.5], [Watched([alerts], [9], *rest), Watched([[]], [1], *rest)])
     assert (row.asked, row.achieved, row.ratio) == (10.0, 3, 0.3)
     assert (row.asked_later, row.achieved_later, row.ratio_later) == (8.0, 2, 0.25)
+    assert row.n_unthrottled == 10
     assert row.by_channel == {"level": 1, "error": 2}
     assert not row.holds
