@@ -6,6 +6,7 @@ skab    SKAB's anomaly-free file, a record a second. Faults lie in its second th
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ Array = NDArray[np.float64]
 PUMP_DAYS, PUMP_INTERVAL_S = 28.0, 300.0
 N_CALM_PUMPS = 10  # that set the thresholds
 N_SKAB_FAULTS = 20
+AFTER_FAULT = 150  # records from a place for faults to those that thresholds are set by
 
 
 class Machine(NamedTuple):
@@ -31,11 +33,11 @@ class Machine(NamedTuple):
 
 
 class Calm(NamedTuple):
-    """Calm records of one machine, of which those from row `first` on count."""
+    """Calm records of one machine, and the pieces of them that thresholds are set by."""
 
     times: Array
     readings: Array
-    first: int
+    pieces: tuple[slice, ...]
 
 
 class Bed(NamedTuple):
@@ -55,7 +57,9 @@ def pumps(n: int, first_seed: int) -> Bed:
     for times, readings in _fleet(n, first_seed):
         begins = rng.integers(0, n_rows // 4 - 300, 2) + np.array([2, 3]) * n_rows // 4
         machines.append(Machine(times, readings, tuple(begins.tolist())))
-    calm = [Calm(times, readings, n_rows // 4) for times, readings in _fleet(N_CALM_PUMPS, first_seed + 1)]
+    calm = [
+        Calm(times, readings, (slice(n_rows // 4, None),)) for times, readings in _fleet(N_CALM_PUMPS, first_seed + 1)
+    ]
     return Bed("pumps", list(SENSORS), machines, calm)
 
 
@@ -71,9 +75,8 @@ def _fleet(n: int, seed: int) -> list[tuple[Array, Array]]:
 
 
 def skab(data: Path) -> Bed:
-    """The file as one machine: faults begin at rows spread evenly over its second third."""
+    """The file as one machine: at each place first the records that a fault may hit, then calm ones."""
     sensors, times, readings = read_calm(data)
-    third = len(times) // 3
-    begins = third + np.arange(N_SKAB_FAULTS) * (third - 200) // N_SKAB_FAULTS
-    machine = Machine(times[: 2 * third], readings[: 2 * third], tuple(begins.tolist()))
-    return Bed("SKAB", sensors, [machine], [Calm(times, readings, 2 * third)])
+    places = np.linspace(len(times) // 3, len(times), N_SKAB_FAULTS + 1).astype(int).tolist()
+    pieces = tuple(slice(a + AFTER_FAULT, b) for a, b in itertools.pairwise(places))
+    return Bed("SKAB", sensors, [Machine(times, readings, tuple(places[:-1]))], [Calm(times, readings, pieces)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 from benchmarks.entrants import BASELINES, OURS, Ours, Peer, chosen
 from benchmarks.equal_rate import REST, onsets, threshold_of
 from benchmarks.fault_bank import FAULTS, NOTHING
-from benchmarks.fault_beds import Calm, Machine, pumps
-from benchmarks.faults import GRACE, LENGTH, Trial, drawn, run, scores, told, trials_of
+from benchmarks.fault_beds import Machine, pumps, skab
+from benchmarks.faults import GRACE, LENGTH, Result, Trial, as_numbers, drawn, run, scores, told, trials_of
+from benchmarks.skab_calm import FILE
 
 BEGIN, END = 1100, 1200
 SENSORS = ["flow", "pressure", "speed"]
@@ -166,10 +168,25 @@ class TestTheTrials:
 
     def test_faults_and_thresholds_never_share_a_pump(self):
         bed = pumps(1, first_seed=7)
-        assert isinstance(bed.calm[0], Calm)
         for begin in bed.machines[0].begins:
             assert 4000 < begin < len(bed.machines[0].times) - LENGTH - GRACE
         assert not any(np.array_equal(c.readings, bed.machines[0].readings, equal_nan=True) for c in bed.calm)
+
+    def test_in_the_file_faults_and_thresholds_never_share_a_record(self, tmp_path):
+        (tmp_path / "anomaly-free").mkdir()
+        lines = [f"2020-02-08 {t // 3600:02}:{t // 60 % 60:02}:{t % 60:02};{t % 7};{t % 5}" for t in range(9405)]
+        (tmp_path / FILE).write_text("\n".join(["datetime;flow;pressure", *lines]))
+        bed = skab(tmp_path)
+        assert bed.sensors == ["flow", "pressure"]
+        for_thresholds = {row for piece in bed.calm[0].pieces for row in range(9405)[piece]}
+        assert len(for_thresholds) > 3000
+        for begin in bed.machines[0].begins:
+            assert begin > 3000
+            assert for_thresholds.isdisjoint(range(begin, begin + LENGTH + GRACE))
+
+    def test_what_is_kept_has_no_infinity(self):
+        numbers = as_numbers(Result("constant", "pumps", -math.inf, 1.0, [Trial("stuck", "", None, None)]))
+        assert json.loads(json.dumps(numbers, allow_nan=False))["threshold"] is None
 
     def test_nothing_is_the_first_of_the_bank_and_changes_nothing(self):
         readings, same, _ = injected(NOTHING.kind)
