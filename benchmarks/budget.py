@@ -146,7 +146,7 @@ def rows_of(stream: str, budgets: Sequence[float], runs: Sequence[Watched]) -> l
 
 # -------------------------------------------------------------------------------------------------------------- to tell
 
-HEADER = "stream       machines x days  us a record  regimes   a day   raised / asked  after 2 days  unthrottled"
+HEADER = "stream       machines x days  us a record  regimes   a day   raised / asked   after 2 days  unthrottled"
 
 
 def lines(rows: Sequence[Row], runs: Sequence[Watched]) -> Iterator[str]:
@@ -156,7 +156,8 @@ def lines(rows: Sequence[Row], runs: Sequence[Watched]) -> Iterator[str]:
     n_regimes = sum(run.n_regimes for run in runs)
     head = f"{rows[0].stream:12} {len(runs):8} x {runs[0].days:4.3g}  {cost:11.1f}  {n_regimes:7}"
     for i, row in enumerate(rows):
-        told = f"{row.achieved:5} / {row.asked:6.4g} = {row.ratio:5.2f}{' ' if row.holds else '!'}"
+        asked = f"{row.asked:.4g}" if row.asked < 9.5 else f"{row.asked:.0f}"
+        told = f"{row.achieved:5} / {asked:>7} = {row.ratio:5.2f}{' ' if row.holds else '!'}"
         told += f" {row.ratio_later:5.2f} {row.n_unthrottled / row.asked:12.2f}"
         channels = ", ".join(f"{n} {name}" for name, n in Counter(row.by_channel).most_common())
         yield f"{head if i == 0 else '':51}  {row.alerts_per_day:5g} {told}   {channels}".rstrip()
