@@ -1,9 +1,10 @@
 """NAB: the Numenta Anomaly Benchmark, 58 files of one value each, scored strictly online by a fresh detector for each.
 
-    python -m benchmarks.nab --data NAB_DIR --out DIR [--seeds N] [--raw] [--json FILE]
+    python -m benchmarks.nab --data NAB_DIR [--out DIR] [--seeds N] [--peers all|none|NAME,...] [--raw] [--json FILE]
 
-NAB_DIR is a copy of https://github.com/numenta/NAB with `data` and `labels`. Writes our scores to
-DIR/<category>/<file>.csv with `timestamp,value,anomaly_score`.
+NAB_DIR is a copy of https://github.com/numenta/NAB with `data` and `labels`. --out keeps our scores of seed 0 in
+DIR/<category>/<file>.csv with `timestamp,value,anomaly_score`. NAB's own scorer takes them from
+NAB_DIR/results/NAME/<category>/NAME_<file>.csv: `python run.py -d NAME --optimize --score --normalize`.
 
 standard, low FP, low FN   NAB's three scores: 0 is a silent detector, 100 a perfect one
 windows                    of 116 labelled ones, how many have an alarm in them, at the threshold of `standard`
@@ -37,9 +38,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.contender import OURS, Entry, Reading, Scored, scored
 from benchmarks.nab_scoring import PROFILES, Ground, best, ground, hits, n_probation, together
 from benchmarks.onsets import onsets
-from benchmarks.peers import OURS, Entry, Reading, Scored, scored
+from benchmarks.peers import chosen, is_installed
 from benchmarks.stamp import stamp, write_json
 
 Array = NDArray[Any]
@@ -77,15 +79,20 @@ class Figures(NamedTuple):
 def main() -> None:
     options = _options()
     files = list(read(options.data))
+    entries = ([] if options.peers_only else [OURS]) + chosen(options.peers)
     figures = []
-    for entry in (OURS,):
+    for entry in filter(is_installed, entries):
         for seed in range(options.seeds if entry.draws_numbers else 1):
             results = run(entry, seed, files)
-            if entry is OURS and seed == 0:
+            if entry is OURS and seed == 0 and options.out:
                 write(options.out, files, [result.scores for result in results], options.raw)
             figures += [judged(entry.name, variant, seed, files, results) for variant in VARIANTS]
-    Console().print(table(figures))
-    print(f"{'raw' if options.raw else 'onset'} scores of {OURS.name}, seed 0: {options.out}")
+            keep(options, figures)
+    Console().print(table(figures, [entry.name for entry in entries if not is_installed(entry)]))
+
+
+def keep(options: argparse.Namespace, figures: Sequence[Figures]) -> None:
+    """What is there so far: some detectors take their time."""
     if options.json:
         write_json(options.json, {**stamp(seeds=options.seeds), "results": [as_plain(row) for row in figures]})
 
@@ -93,7 +100,9 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, metavar="NAB_DIR")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--out", type=Path, metavar="DIR")
+    parser.add_argument("--peers", default="none", metavar="all|none|NAME,...")
+    parser.add_argument("--peers-only", action="store_true", help="leave ours out")
     parser.add_argument("--seeds", type=int, default=1, help="runs of each detector that draws random numbers")
     parser.add_argument("--raw", action="store_true", help="write raw scores instead of onsets")
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -148,7 +157,7 @@ def judged(name: str, variant: str, seed: int, files: Sequence[File], results: S
     scores = np.where(np.isnan(scores), -math.inf, scores)
     found = [best(scores, rows, profile) for profile in PROFILES]
     n_windows, n_false = hits(scores, rows, found[0].threshold)
-    us = 1e6 * sum(result.seconds for result in results) / sum(len(file.times) for file in files)
+    us = 1e6 * sum(part.seconds * len(part.scores) for part in results) / sum(len(part.scores) for part in results)
     return Figures(name, variant, seed, tuple(f.score for f in found), found[0].threshold, n_windows, n_false, us)
 
 
@@ -159,9 +168,9 @@ def of_file(file: File) -> Ground:
 # -- telling ----------------------------------------------------------------------------------------------------------
 
 
-def table(figures: Sequence[Figures]) -> Table:
+def table(figures: Sequence[Figures], absent: Sequence[str] = ()) -> Table:
     """A row for each detector and variant: the mean over its seeds, with the standard deviation."""
-    made = Table(title="NAB, 58 files", box=SIMPLE)
+    made = Table(title="NAB, 58 files", box=SIMPLE, collapse_padding=True, pad_edge=False)
     made.add_column("detector", no_wrap=True)
     made.add_column("scores")
     for column in (*(profile.name for profile in PROFILES), "windows", "false rows", "us"):
@@ -171,6 +180,8 @@ def table(figures: Sequence[Figures]) -> Table:
         scores = [spread([run.scores[k] for run in runs], 1) for k in range(len(PROFILES))]
         counts = [spread([run.n_windows for run in runs], 0), spread([run.n_false_alarms for run in runs], 0)]
         made.add_row(*key, *scores, *counts, spread([run.us for run in runs], 1))
+    for name in absent:
+        made.add_row(name, "not installed")
     return made
 
 

@@ -1,62 +1,66 @@
-"""What a detector has to offer to take part in the benchmarks of quality, and ours as one of them."""
+"""Every detector that ours is compared with, and which of them a user asks for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from time import thread_time
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 
-import numpy as np
-from numpy.typing import NDArray
-
-Array = NDArray[Any]
-Reading = dict[str, Any]  # sensors, and for whom reads it the time
+from benchmarks.contender import Contender, Entry
 
 
-class Peer(Protocol):
-    """A detector that is fresh for each file."""
+def _made_by(module: str, function: str, *, seeded: bool = False) -> Callable[[int], Contender]:
+    """Its library is imported when one is made, and not before: it may be slow to load, or absent."""
 
-    def score_learn(self, x: Reading) -> float:
-        """How anomalous x is by what was learned before it; then learns it."""
+    def make(seed: int) -> Contender:
+        made: Contender = getattr(import_module(f"benchmarks.{module}"), function)(*([seed] if seeded else []))
+        return made
 
-
-class Entry(NamedTuple):
-    """A detector under the name it has in the tables, and how a fresh one is made from a seed."""
-
-    name: str
-    make: Callable[[int], Peer]
-    draws_numbers: bool = False  # a seed makes a difference
-    reads_time: bool = False  # asks for a datetime beside the sensors
+    return make
 
 
-class Ours:
-    """SCRNNDetector in the defaults."""
-
-    def __init__(self, seed: int) -> None:
-        from scrnn_stream import SCRNNDetector
-
-        self.detector = SCRNNDetector(time_key="timestamp", seed=seed)
-
-    def score_learn(self, x: Reading) -> float:
-        score = self.detector.score_one(x)
-        self.detector.learn_one(x)
-        return score
+def _simple(name: str, function: str) -> Entry:
+    return Entry(name, _made_by("simple_peers", function))
 
 
-OURS = Entry("scrnn-stream", Ours, draws_numbers=True, reads_time=True)
+def _river(name: str, function: str, *, seeded: bool = False, can_freeze: bool = True) -> Entry:
+    return Entry(name, _made_by("river_peers", function, seeded=seeded), seeded, can_freeze)
 
 
-class Scored(NamedTuple):
-    """A score for each record, and the processor's seconds for all of them, learning included."""
-
-    scores: Array
-    seconds: float
+def _drawing(name: str, module: str, function: str, needs: str) -> Entry:
+    return Entry(name, _made_by(module, function, seeded=True), draws_numbers=True, needs=needs)
 
 
-def scored(peer: Peer, xs: Iterable[Reading]) -> Scored:
-    """Every record scored before it is learned."""
-    xs = list(xs)
-    begin = thread_time()
-    scores = [peer.score_learn(x) for x in xs]
-    seconds = thread_time() - begin
-    return Scored(np.array(scores, float), seconds)
+PEERS = (
+    Entry("constant", _made_by("simple_peers", "constant"), can_freeze=False),
+    Entry("random", _made_by("simple_peers", "chance", seeded=True), draws_numbers=True, can_freeze=False),
+    _simple("last value", "LastValue"),
+    _simple("range rule", "RangeRule"),
+    _simple("T2 of averages", "AveragesT2"),
+    _river("River SAD", "standard_absolute_deviation"),
+    _river("River Gaussian", "gaussian_scorer"),
+    _river("River PAD", "predictive", can_freeze=False),  # its score_one learns
+    _river("River HST", "half_space_trees", seeded=True),
+    _river("River LODA", "loda", seeded=True),
+    _drawing("PySAD LODA", "pysad_peers", "loda", needs="pysad"),
+    _drawing("PySAD KitNet", "pysad_peers", "kitnet", needs="pysad"),
+    _drawing("PySAD xStream", "pysad_peers", "xstream", needs="pysad"),
+    _drawing("PySAD RRCF", "pysad_peers", "random_cut_forest", needs="pysad"),
+    _drawing("deep-river AE", "deep_river_peers", "autoencoder", needs="deep_river"),
+)
+
+
+def chosen(text: str) -> list[Entry]:
+    """The peers that an option names: "all", "none", or names with commas between them."""
+    if text in ("all", "none"):
+        return list(PEERS) if text == "all" else []
+    by_name = {entry.name: entry for entry in PEERS}
+    names = text.split(",")
+    unknown = [name for name in names if name not in by_name]
+    if unknown:
+        raise SystemExit(f"no peer is named {unknown[0]!r}; there are: {', '.join(by_name)}")
+    return [by_name[name] for name in names]
+
+
+def is_installed(entry: Entry) -> bool:
+    return not entry.needs or find_spec(entry.needs) is not None
