@@ -22,12 +22,10 @@ Figures with point adjustment, in which one hit claims a whole segment, are not 
 from __future__ import annotations
 
 import argparse
-import csv
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,34 +34,19 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.contender import OURS, Entry, Reading, scored
+from benchmarks.contender import OURS, Entry, scored
 from benchmarks.peers import chosen, is_installed
-from benchmarks.replaying import Replay, raised, replay_file
+from benchmarks.skab_files import N_TRAINING, File, read
 from benchmarks.skab_scoring import Ranking, Tally, ranking, tally
 from benchmarks.stamp import stamp, write_json
 
+if TYPE_CHECKING:
+    from benchmarks.replaying import Replay
+
 Array = NDArray[Any]
 
-GROUPS = ("valve1", "valve2", "other")
-N_TRAINING = 400
 CALM = slice(200, N_TRAINING)  # rows whose scores set the threshold of a peer
 CALM_SHARE = 0.99
-NO_SENSORS = ("datetime", "anomaly", "changepoint")
-
-
-class File(NamedTuple):
-    """One run of the pump."""
-
-    name: str
-    path: Path
-    times: list[str]
-    readings: list[dict[str, float]]
-    faulty: Array
-
-    def xs(self, with_time: bool) -> list[Reading]:
-        if not with_time:
-            return self.readings
-        return [x | {"timestamp": datetime.fromisoformat(t)} for x, t in zip(self.readings, self.times, strict=True)]
 
 
 class Figures(NamedTuple):
@@ -81,11 +64,13 @@ def main() -> None:
     files = list(read(options.data))
     figures, peers = [], chosen(options.peers)
     if not options.peers_only:
-        replays = [replay_file(file.path, options.alerts_per_day, NO_SENSORS[1:]) for file in files]
-        tell_alerts(files, replays)
+        from benchmarks import skab_alerts  # not where a peer needs another River than our detector does
+
+        replays = skab_alerts.replays(files, options.alerts_per_day)
+        skab_alerts.tell_alerts(files, replays)
         figures.append(ours(files, replays))
         if options.out:
-            write(options.out, files, replays)
+            skab_alerts.write(options.out, files, replays)
         keep(options, figures)
     for entry in filter(is_installed, peers):
         figures += [peer(entry, frozen, files) for frozen in ((False, True) if entry.can_freeze else (False,))]
@@ -108,31 +93,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--alerts-per-day", type=float, default=1.0)
     parser.add_argument("--json", type=Path, metavar="FILE")
     return parser.parse_args()
-
-
-# -- files ------------------------------------------------------------------------------------------------------------
-
-
-def read(data: Path) -> Iterator[File]:
-    """The files with faults."""
-    for path in sorted(path for group in GROUPS for path in (data / group).glob("*.csv")):
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file, delimiter=";"))
-        sensors = [name for name in rows[0] if name not in NO_SENSORS]
-        readings = [{name: float(row[name]) for name in sensors} for row in rows]
-        faulty = np.array([float(row["anomaly"]) > 0 for row in rows])
-        yield File("/".join(path.parts[-2:]), path, [row["datetime"] for row in rows], readings, faulty)
-
-
-def write(out: Path, files: Iterable[File], replays: Iterable[Replay]) -> None:
-    """Our score of each row, and whether an alert was open."""
-    for file, replay in zip(files, replays, strict=True):
-        path = out / file.name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", newline="") as opened:
-            writer = csv.writer(opened)
-            writer.writerow(["datetime", "anomaly_score", "alert"])
-            writer.writerows(zip(file.times, replay.scores, map(int, replay.is_open), strict=True))
 
 
 # -- figures ----------------------------------------------------------------------------------------------------------
@@ -167,24 +127,6 @@ def judged(
 
 
 # -- telling ----------------------------------------------------------------------------------------------------------
-
-
-def tell_alerts(files: Sequence[File], replays: Sequence[Replay]) -> None:
-    """In which files an `anomaly` alert begins inside the fault, and what lies under alerts."""
-    after, n_hit, rows = slice(N_TRAINING, None), 0, Tally(0, 0, 0, 0)
-    for file, replay in zip(files, replays, strict=True):
-        fault = {time for time, is_faulty in zip(replay.times, file.faulty, strict=True) if is_faulty}
-        alerts = raised(replay.alerts, "anomaly")
-        hit = any(alert.begin in fault for alert in alerts)
-        of_file = tally(file.faulty[after], np.array(replay.is_open)[after])
-        n_hit, rows = n_hit + hit, rows.plus(of_file)
-        n_normal = of_file.n_false + of_file.n_quiet
-        print(f"{file.name:16} {'hit ' if hit else 'miss'} alerts {len(alerts)}", end="")
-        print(f"  normal rows under alert {of_file.n_false:4}/{n_normal}")
-    print(f"files hit {n_hit} of {len(files)}; normal rows under an alert {rows.false_alarm_rate:.1%}; ", end="")
-    print(f"faulty rows under an alert {1 - rows.missed_alarm_rate:.1%}; F1 {rows.f1:.2f}")
-    always = Tally(rows.n_found + rows.n_missed, 0, rows.n_false + rows.n_quiet, 0)
-    print(f"always open: normal rows under an alert 100%; F1 {always.f1:.2f}")
 
 
 def table(figures: Iterable[Figures], absent: Iterable[str]) -> Table:

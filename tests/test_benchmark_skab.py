@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks import skab
+from benchmarks import skab, skab_alerts, skab_files
 from benchmarks.contender import Contender, Entry
 from benchmarks.replaying import Replay
 from benchmarks.skab_scoring import Tally, ranking, tally
@@ -101,14 +101,14 @@ class Counting(Contender):
 
 class TestTheProgram:
     def test_gives_detectors_the_sensors_and_no_label_and_no_clock(self, data):
-        (file,) = skab.read(data)
+        (file,) = skab_files.read(data)
         assert file.name == "valve1/0.csv"
         assert all(tuple(x) == SENSORS for x in file.xs(with_time=False))
         assert set(file.xs(with_time=True)[0]) == {*SENSORS, "timestamp"}
         assert segments(file.faulty) == [slice(500, 550)]
 
     def test_frozen_peers_learn_the_first_rows_alone(self, data):
-        files, entry = list(skab.read(data)), Entry("counting", Counting)
+        files, entry = list(skab_files.read(data)), Entry("counting", Counting)
         adapting, frozen = (skab.peer(entry, is_frozen, files) for is_frozen in (False, True))
         assert adapting.tally == Tally(50, 0, 150, 0)  # it grows for ever, beyond any threshold
         assert frozen.tally == Tally(50, 0, 150, 0)
@@ -122,11 +122,20 @@ class TestTheProgram:
             def learn(self):
                 pass
 
-        assert skab.peer(Entry("silent", Silent), False, list(skab.read(data))).tally.n_false == 0
+        assert skab.peer(Entry("silent", Silent), False, list(skab_files.read(data))).tally.n_false == 0
+
+    def test_tells_what_lies_under_alerts_and_what_an_alert_that_never_ends_would_get(self, data, capsys):
+        files = list(skab_files.read(data))
+        (replay,) = skab_alerts.replays(files, alerts_per_day=1.0)
+        assert len(replay.scores) == 600
+        skab_alerts.tell_alerts(files, [replay._replace(alerts=[], is_open=[row >= 500 for row in range(600)])])
+        told = capsys.readouterr().out
+        assert "files hit 0 of 1; normal rows under an alert 33.3%; faulty rows under an alert 100.0%; F1 0.67" in told
+        assert "always open: normal rows under an alert 100%; F1 0.40" in told
 
     def test_writes_a_line_for_each_row(self, data, tmp_path):
-        files = list(skab.read(data))
-        skab.write(tmp_path / "out", files, [Replay([], [], [0.5] * 600, [False] * 599 + [True])])
+        files = list(skab_files.read(data))
+        skab_alerts.write(tmp_path / "out", files, [Replay([], [], [0.5] * 600, [False] * 599 + [True])])
         with (tmp_path / "out" / "valve1" / "0.csv").open(newline="") as opened:
             rows = list(csv.DictReader(opened))
         assert rows[-1] == {"datetime": files[0].times[-1], "anomaly_score": "0.5", "alert": "1"}
