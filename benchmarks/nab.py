@@ -3,8 +3,7 @@
     python -m benchmarks.nab --data NAB_DIR [--out DIR] [--seeds N] [--peers all|none|NAME,...] [--raw] [--json FILE]
 
 NAB_DIR is a copy of https://github.com/numenta/NAB with `data` and `labels`. --out keeps our scores of seed 0 in
-DIR/<category>/<file>.csv with `timestamp,value,anomaly_score`. NAB's own scorer takes them from
-NAB_DIR/results/NAME/<category>/NAME_<file>.csv: `python run.py -d NAME --optimize --score --normalize`.
+DIR/<category>/<file>.csv with `timestamp,value,anomaly_score`.
 
 standard, low FP, low FN   NAB's three scores: 0 is a silent detector, 100 a perfect one
 windows                    of 116 labelled ones, how many have an alarm in them, at the threshold of `standard`
@@ -89,6 +88,9 @@ def main() -> None:
             figures += [judged(entry.name, variant, seed, files, results) for variant in VARIANTS]
             keep(options, figures)
     Console().print(table(figures, [entry.name for entry in entries if not is_installed(entry)]))
+    if options.out:
+        print(f"NAB's own judge: copy {options.out}/*/*.csv to NAB_DIR/results/NAME/*/NAME_*.csv, then in NAB_DIR")
+        print("python run.py -d NAME --optimize --score --normalize")
 
 
 def keep(options: argparse.Namespace, figures: Sequence[Figures]) -> None:
@@ -169,26 +171,25 @@ def of_file(file: File) -> Ground:
 
 
 def table(figures: Sequence[Figures], absent: Sequence[str] = ()) -> Table:
-    """A row for each detector and variant: the mean over its seeds, with the standard deviation."""
-    made = Table(title="NAB, 58 files", box=SIMPLE, collapse_padding=True, pad_edge=False)
-    made.add_column("detector", no_wrap=True)
-    made.add_column("scores")
+    """A row for each detector and variant: means over its seeds, of scores with the standard deviation."""
+    made = Table(title="NAB, 58 files", box=SIMPLE, padding=0)
+    for column in ("detector", "scores"):
+        made.add_column(column, no_wrap=True)
     for column in (*(profile.name for profile in PROFILES), "windows", "false rows", "us"):
-        made.add_column(column, justify="right")
+        made.add_column(column, justify="right", no_wrap=True)
     for key in dict.fromkeys((row.detector, row.variant) for row in figures):
         runs = [row for row in figures if (row.detector, row.variant) == key]
-        scores = [spread([run.scores[k] for run in runs], 1) for k in range(len(PROFILES))]
-        counts = [spread([run.n_windows for run in runs], 0), spread([run.n_false_alarms for run in runs], 0)]
-        made.add_row(*key, *scores, *counts, spread([run.us for run in runs], 1))
+        scores = [spread([run.scores[k] for run in runs]) for k in range(len(PROFILES))]
+        rest = [mean(values) for values in zip(*((r.n_windows, r.n_false_alarms, r.us) for r in runs), strict=True)]
+        made.add_row(*key, *scores, *(f"{value:.{n}f}" for value, n in zip(rest, (0, 0, 1), strict=True)))
     for name in absent:
         made.add_row(name, "not installed")
     return made
 
 
-def spread(values: Sequence[float], n_digits: int) -> str:
+def spread(values: Sequence[float]) -> str:
     """The mean, with the standard deviation where there are several."""
-    middle = f"{mean(values):.{n_digits}f}"
-    return f"{middle} ±{stdev(values):.{n_digits}f}" if len(values) > 1 else middle
+    return f"{mean(values):.1f} ±{stdev(values):.1f}" if len(values) > 1 else f"{values[0]:.1f}"
 
 
 def as_plain(row: Figures) -> dict[str, Any]:

@@ -142,4 +142,4 @@ class TestTheProgram:
         assert figures[0].scores[0] > 50
         assert nab.table(figures).row_count == 2
         json.dumps([nab.as_plain(row) for row in figures], allow_nan=False)
-        assert nab.spread([1.0, 3.0], 1) == "2.0 ±1.4"
+        assert nab.spread([1.0, 3.0]) == "2.0 ±1.4"
