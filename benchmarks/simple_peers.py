@@ -42,18 +42,18 @@ class RangeRule(Contender):
     """How far outside the range it had so far a sensor is, in widths of that range; the sensor that is farthest."""
 
     def __init__(self) -> None:
-        self.low: Array | None = None
+        self.range: tuple[Array, Array] | None = None
 
     def score(self, x: Reading) -> float:
-        self.now = now = np.array(list(x.values()), float)
-        if self.low is None:
-            self.low, self.high = now, now
-        outside = np.maximum(self.low - now, now - self.high)
-        width = np.where(self.high > self.low, self.high - self.low, np.maximum(outside, 1e-300))
+        self.now = np.array(list(x.values()), float)
+        low, high = self.range or (self.now, self.now)
+        outside = np.maximum(low - self.now, self.now - high)
+        width = np.where(high > low, high - low, np.maximum(outside, 1e-300))
         return float((outside / width).max(initial=0.0))
 
     def learn(self) -> None:
-        self.low, self.high = np.minimum(self.low, self.now), np.maximum(self.high, self.now)
+        low, high = self.range or (self.now, self.now)
+        self.range = np.minimum(low, self.now), np.maximum(high, self.now)
 
 
 class LastValue(Contender):

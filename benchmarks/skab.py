@@ -137,8 +137,8 @@ def table(figures: Iterable[Figures], absent: Iterable[str]) -> Table:
         made.add_column(column, justify="right", no_wrap=True)
     for row in figures:
         rates = (100 * row.tally.false_alarm_rate, 100 * row.tally.missed_alarm_rate, row.us)
-        figures = [*(f"{value:.3f}" for value in row.ranking), f"{row.tally.f1:.2f}", *(f"{v:.1f}" for v in rates)]
-        made.add_row(row.detector, row.mode, *figures)
+        cells = [*(f"{value:.3f}" for value in row.ranking), f"{row.tally.f1:.2f}", *(f"{v:.1f}" for v in rates)]
+        made.add_row(row.detector, row.mode, *cells)
     for name in absent:
         made.add_row(name, "not installed")
     return made
