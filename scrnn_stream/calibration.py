@@ -35,7 +35,8 @@ UNCERTAINTY = 0.2  # added to the shape, divided by the root of the number of cl
 PRIOR_WEIGHT = 30  # clusters of excesses that weigh as much as the prior
 SMALLEST_P = 1e-300
 LEAST, LARGEST = 3, 4  # in what is known of a channel
-CREDIBLE_FLOOR = 0.5  # of the range of the values: the scale of an excess that is believed
+CREDIBLE_FLOOR = 1.0  # ranges of the values: the scale of an excess that is believed
+BELIEF = 0.2  # how much of what a tail says beyond that is believed
 LOG_CLUSTER_LENGTHS = np.log(CLUSTER_LENGTHS)
 BLOCK = 8  # values in one register
 LOG_OF_TAIL = math.log(100)  # the tail begins at p = 0.01
@@ -256,6 +257,12 @@ def least_credible(numbers: Array, counts: Array, channel: int, value: float) ->
     if channel < RANGE:
         value, low, high = math.sqrt(max(value, 0.0)), math.sqrt(max(low, 0.0)), math.sqrt(max(high, 0.0))
     return float(tail_beyond(value, low, high, n, CREDIBLE_FLOOR) / (n + 1))
+
+
+@jit
+def believed(p: float, credible: float) -> float:
+    """The p of a tail, or if it dares to say more than is credible, a fifth of the way there, in decades."""
+    return p if p >= credible else float(credible ** (1 - BELIEF) * max(p, SMALLEST_P) ** BELIEF)
 
 
 @jit

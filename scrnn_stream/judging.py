@@ -21,6 +21,7 @@ from scrnn_stream._layout import N_COUNTS as N_NETWORK_COUNTS
 from scrnn_stream.absorbing import learn_picture, refresh, variance_of
 from scrnn_stream.calibration import (
     LOG_CLUSTER_LENGTHS,
+    believed,
     cluster_probability,
     learn_value,
     least_credible,
@@ -69,11 +70,10 @@ def look(head: Array, numbers: Array, counts: Array, calm: Array) -> tuple[float
         if np.isfinite(statistic) and (k >= N_CALIBRATED or n_missing(counts, k) == 0):
             p = statistic
             if k < N_CALIBRATED:
-                of_tail = probability(numbers, counts, calm, k, statistic)
-                p = max(of_tail, least_credible(numbers, counts, k, statistic))
-                p = cluster_probability(p, LOG_CLUSTER_LENGTHS[k])
-                head[at.OF_TAIL + k] = cluster_probability(of_tail, LOG_CLUSTER_LENGTHS[k])
-                least_of_tails = min(least_of_tails, head[at.OF_TAIL + k])
+                p = cluster_probability(probability(numbers, counts, calm, k, statistic), LOG_CLUSTER_LENGTHS[k])
+                head[at.OF_TAIL + k] = p
+                least_of_tails = min(least_of_tails, p)
+                p = believed(p, least_credible(numbers, counts, k, statistic))
                 n_of_tails += 1
             n_looking += 1
         head[k] = p
