@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from time import thread_time
 from typing import NamedTuple
@@ -11,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scrnn_stream import SCRNNDetector, SCRNNDetectorFleet
-from scrnn_stream.calibration import to_probability
 from scrnn_stream.channels import CHANNELS
 from scrnn_stream.episodes import AlertPolicy
 from scrnn_stream.simulate import DAY
@@ -32,8 +30,8 @@ class Unthrottled(AlertPolicy):
     """The same policy without its brake: what the calibration alone would raise."""
 
     @property
-    def allowance(self) -> float:
-        return math.inf
+    def brake(self) -> float:
+        return 0.0
 
 
 class Watched(NamedTuple):
@@ -79,9 +77,9 @@ class Scorer:
     def judge(self, times: Array, readings: Array) -> Iterator[tuple[float, str | None]]:
         """Learn a block; the p of each record before it was learned."""
         start = thread_time()
-        scores = self._fleet.score_learn_many(["machine"] * len(times), readings, times)
+        _, p_of_tails = self._fleet.judge_learn_many(["machine"] * len(times), readings, times)
         self.seconds += thread_time() - start
-        yield from ((to_probability(score), None) for score in scores.tolist())
+        yield from ((p, None) for p in p_of_tails.tolist())
 
     @property
     def n_regimes(self) -> int:
@@ -104,7 +102,7 @@ class ByChannel:
             assessed = self._detector.assess_one(x)
             self._detector.learn_assessed(assessed, x)
             self.seconds += thread_time() - start
-            yield assessed.p, CHANNELS[assessed.channel]
+            yield assessed.p_of_tails, CHANNELS[assessed.channel_of_tails]
 
     @property
     def n_regimes(self) -> int:

@@ -70,6 +70,16 @@ class Assessment(NamedTuple):
         return float(self.numbers[at.P])
 
     @property
+    def p_of_tails(self) -> float:
+        """By the tails alone, as if they were known exactly: by it learning is protected, and alerts are raised."""
+        return float(self.numbers[at.P_OF_TAILS])
+
+    @property
+    def p_of_tail(self) -> Array:
+        """The same of each calibrated channel."""
+        return self.numbers[at.HEADER + at.OF_TAIL : at.HEADER + at.MEASURED]
+
+    @property
     def dt(self) -> float:
         """Since the last record, in usual intervals; 1 if that is no gap."""
         return float(self.numbers[at.STEP])
@@ -93,6 +103,11 @@ class Assessment(NamedTuple):
     def channel(self) -> int:
         """The least probable one."""
         return int(np.argmin(self.p_channels)) if self.p < 1 else ch.LEVEL
+
+    @property
+    def channel_of_tails(self) -> int:
+        """The least probable one by the tails alone."""
+        return int(np.argmin(self.p_of_tail)) if self.p_of_tails < 1 else ch.LEVEL
 
 
 class SCRNNDetector(base.AnomalyDetector):
@@ -296,7 +311,7 @@ class SCRNNDetector(base.AnomalyDetector):
         return False
 
     def _process(self, is_learning: bool) -> float:
-        return self._machine.process(self._scores, self._records, ALONE, is_learning)
+        return self._machine.process(self._scores, self._p_of_tails, self._records, ALONE, is_learning)
 
     def _add_sensors(self, x: Mapping[Any, Any]) -> bool:
         """Give each new name that may be a sensor a column; True if there was one."""
@@ -323,7 +338,7 @@ class SCRNNDetector(base.AnomalyDetector):
     def _make_room(self) -> None:
         """What does not change from record to record."""
         self._records = np.full((1, len(self._columns) + 1), np.nan)
-        self._scores = np.zeros(1)
+        self._scores, self._p_of_tails = np.zeros(1), np.ones(1)
         self._n_keys = len(self._columns) + (self.time_key is not None)
 
     def _new_network(self, n_sensors: int) -> SCRNN:

@@ -36,8 +36,8 @@ class Episode:
 
     def follow(self, assessed: Assessment, detector: SCRNNDetector) -> None:
         """The worst moment explains best. One channel alone counts: a repair is as sudden as a fault, and as rare."""
-        self.least_p = min(self.least_p, assessed.p)
-        p = float(assessed.p_channels[self.channel])
+        self.least_p = min(self.least_p, assessed.p_of_tails)
+        p = float(assessed.p_of_tail[self.channel])
         if p < self.least_p_of_channel:
             self.least_p_of_channel, self.causes = p, detector.explain_assessed(assessed, self.channel)
 

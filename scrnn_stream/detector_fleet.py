@@ -83,12 +83,29 @@ class SCRNNDetectorFleet:
         times
             (M,) seconds; NaN, or None for all, is one step after the last record.
         """
+        return self._process(machines, X, times)[0]
+
+    def judge_learn_many(
+        self,
+        machines: Sequence[Hashable],
+        X: ArrayLike | Sequence[Mapping[str, Any]],
+        times: ArrayLike | None = None,
+    ) -> tuple[Array, Array]:
+        """The same, and the tail probability of each record that alerts are raised by, (M,)."""
+        return self._process(machines, X, times)
+
+    def _process(
+        self,
+        machines: Sequence[Hashable],
+        X: ArrayLike | Sequence[Mapping[str, Any]],
+        times: ArrayLike | None,
+    ) -> tuple[Array, Array]:
         records = self._records(X, len(machines))
         if times is not None:
             records[:, -1] = np.where(np.isfinite(np.asarray(times, np.float64)), times, np.nan)
-        scores = np.empty(len(records))
-        self._machines.process(scores, records, self._rows(machines), True)
-        return scores
+        scores, p_of_tails = np.empty(len(records)), np.empty(len(records))
+        self._machines.process(scores, p_of_tails, records, self._rows(machines), True)
+        return scores, p_of_tails
 
     def detector(self, machine: Hashable) -> SCRNNDetector:
         """The detector of a machine, a copy that goes its own way from here on."""

@@ -132,11 +132,13 @@ class AlertPolicy:
     @property
     def threshold(self) -> float:
         """The tail probability below which a record counts as improbable now."""
-        excess = max(0.0, self.n_raised + 1 - self.budget.allowance)
-        p = min(LARGEST_P, SUPPRESSED * self.alerts_per_day / self.records_per_day) * 10 ** (
-            -DECADES_PER_EXCESS * excess
-        )
-        return max(p, SEVERE_P)
+        asked = SUPPRESSED * self.alerts_per_day / self.records_per_day
+        return max(SEVERE_P, min(LARGEST_P, asked) * 10**-self.brake)
+
+    @property
+    def brake(self) -> float:
+        """Decades that the threshold falls by, because another alert would be more than the budget allows so far."""
+        return DECADES_PER_EXCESS * max(0.0, self.n_raised + 1 - self.budget.allowance)
 
     def _count(self, time: float | None) -> None:
         self.n_records += 1

@@ -61,7 +61,7 @@ def steps_since(numbers: Array, time: float) -> float:
 def look(head: Array, numbers: Array, counts: Array, calm: Array) -> tuple[float, float]:
     """The p of each channel, before their statistics; and the least one with the price of each look.
 
-    Returned again by the tails alone, which dare to say more: who is to learn nothing wrong errs on their side.
+    Returned again by the tails alone, which dare to say more: what is to be learned, and when to alert, goes by them.
     """
     n_looking, least, n_of_tails, least_of_tails = 0, 1.0, 0, 1.0
     head[at.OF_TAIL :] = 1.0
@@ -98,7 +98,7 @@ def assess(forecast: Array, time: float, step: float, machine: Machine, desk: De
         reading = limited(x[j], table, variance_of(covariance[LEVEL], j), j)
         scratch[at.ERRORS, j] = np.nan if step > 1 else reading - expected  # across a gap nothing was expected
     measure(time, machine, desk)
-    work[at.P], work[at.PROTECTED] = look(head, numbers, counts, calm)
+    work[at.P], work[at.P_OF_TAILS] = look(head, numbers, counts, calm)
     work[at.SCORE] = to_score(work[at.P])
     work[at.STEP] = step
 
@@ -160,7 +160,7 @@ def learn(time: float, grace_period: int, accept_after: int, machine: Machine, d
     """Take the record in that is assessed on the desk, with its scaled readings. Time moves."""
     numbers, counts, _, table, _, _, _, _ = machine
     work, _, _, measured, x, scratch, _ = desk
-    is_calm = work[at.PROTECTED] >= PROTECTION_P
+    is_calm = work[at.P_OF_TAILS] >= PROTECTION_P
     if is_calm:
         learn_scale(table, x)
         if np.isfinite(time):
@@ -221,6 +221,7 @@ def adopt(machine: Machine, desk: Desk) -> None:
 @jit
 def process(
     scores: Array,
+    p_of_tails: Array,
     records: Array,
     machines: Array,
     numbers: Array,
@@ -235,8 +236,8 @@ def process(
 ) -> float:
     """Score each record and, if it is to learn, learn it, before the next. Returns the last score.
 
-    `scores` (M); `records` (M, D + 1) are readings and time, NaN without; `machines` (M) the row of each record's
-    machine in the next four. `sizes` are grace_period, accept_after, and what the network's kernels call shape and
+    `scores` and `p_of_tails` (M); `records` (M, D + 1) are readings and time, NaN without; `machines` (M) the row of
+    each record's machine in the next four. `sizes` are grace_period, accept_after, and what the network's kernels call shape and
     kind; `rates` go to them too.
     """
     D, grace_period, accept_after = records.shape[1] - 1, sizes[0], sizes[1]
@@ -262,7 +263,7 @@ def process(
         elif D > 0:
             network.predict(forecast, scratch, own, own_counts, previous, step, shape, kind)
         assess(forecast, time, step, machine, desk)
-        scores[t] = work[at.SCORE]
+        scores[t], p_of_tails[t] = work[at.SCORE], work[at.P_OF_TAILS]
         if is_learning:
             learn(time, grace_period, accept_after, machine, desk)
     return float(work[at.SCORE])

@@ -77,10 +77,11 @@ class Machines:
             longer[name] = new
         vars(self).update(longer)  # all or none, should memory be short
 
-    def process(self, scores: Array, records: Array, machines: Array, is_learning: bool) -> float:
+    def process(self, scores: Array, p_of_tails: Array, records: Array, machines: Array, is_learning: bool) -> float:
         """Score records (M, D + 1), and learn each before the next, as :func:`~scrnn_stream.judging.process` does."""
         return process(
             scores,
+            p_of_tails,
             records,
             machines,
             self.numbers,

@@ -113,7 +113,7 @@ class Monitor:
         if self.state == "learning":
             self.policy.skip(now.time)
         else:
-            self.policy.update(assessed.p, now.time, lambda: self._matters(assessed))
+            self.policy.update(assessed.p_of_tails, now.time, lambda: self._matters(assessed))
         if was_calm:
             self._first_sign = now
         episode = self.casebook.episodes.get("anomaly")
@@ -124,19 +124,19 @@ class Monitor:
         return self._close_anomaly(now) if was_open and not self.policy.is_open else []
 
     def _open_anomaly(self, assessed: Assessment, now: Moment) -> Alert:
-        causes = self.detector.explain_assessed(assessed)
+        causes = self.detector.explain_assessed(assessed, assessed.channel_of_tails)
         alert = self.casebook.open(
             "anomaly",
             self._first_sign or now,
             now.time,
             say.of_anomaly(causes),
             causes,
-            p=assessed.p,
-            severity="critical" if assessed.p < SEVERE_P else "warning",
+            p=assessed.p_of_tails,
+            severity="critical" if assessed.p_of_tails < SEVERE_P else "warning",
             budget_used=self.budget.used,
         )
         episode = self.casebook.episodes["anomaly"]
-        episode.channel = assessed.channel
+        episode.channel = assessed.channel_of_tails
         episode.follow(assessed, self.detector)
         return alert
 
@@ -147,8 +147,8 @@ class Monitor:
         """Whether a leading cause departs as far, and to the side, that the user's limits ask for."""
         if not self.limits:
             return True
-        causes = _leading(self.detector.explain_assessed(assessed))
-        return any(self._admits(sensor, cause, assessed.channel) for sensor, cause in causes.items())
+        causes = _leading(self.detector.explain_assessed(assessed, assessed.channel_of_tails))
+        return any(self._admits(sensor, cause, assessed.channel_of_tails) for sensor, cause in causes.items())
 
     def _admits(self, sensor: str, cause: Cause, channel: int) -> bool:
         if sensor not in self.limits:
