@@ -11,8 +11,8 @@ false rows                 rows outside all windows above the same threshold
 us                         of the processor for each record, scored and learned
 
 NAB counts every row above the threshold as an alarm of its own, so a detector that stays high through a fault pays for
-each row after it. Every detector is therefore measured twice: `raw`, and `onset`, where only the rows count whose score
-exceeds all scores of the 50 records before. The treatment is the same for all, and looks only back.
+each row after it. Every detector is therefore measured twice: `raw`, and `onset`, where an alarm is repeated within 100
+records only if its score has grown by a fifth. The treatment is the same for all, and looks only back.
 
 Traps: NAB chooses the threshold on the labels, one for all files; no user can. It would also allow a file's minimum and
 maximum to be known in advance, which nobody here is told.

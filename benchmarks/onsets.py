@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -10,15 +11,21 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-N_REST = 50  # records
+N_REST = 100  # records
+STEP = 1.2  # an alarm is repeated within that time if it has become worse by a fifth
 
 
-def onsets(scores: Array, n_rest: int = N_REST) -> Array:
-    """The scores that exceed every score of the `n_rest` records before them; -inf, no alarm, for the others.
+def onsets(scores: Array, n_rest: int = N_REST, step: float = STEP) -> Array:
+    """The scores above 0 that exceed every onset of the `n_rest` records before by a fifth; -inf for the others.
 
     Only the past is used. NaN is no score.
     """
-    known = np.where(np.isnan(scores), -math.inf, scores)
-    padded = np.concatenate([np.full(n_rest, -math.inf), known[:-1]])
-    before = np.lib.stride_tricks.sliding_window_view(padded, n_rest).max(axis=1)
-    return np.where(known > before, known, -math.inf)
+    kept = np.full(len(scores), -math.inf)
+    recent: deque[int] = deque()  # the places of the last onsets, whose scores rise
+    for row, score in enumerate(scores.tolist()):
+        while recent and recent[0] < row - n_rest:
+            recent.popleft()
+        if score > 0 and not (recent and score <= step * kept[recent[-1]]):
+            kept[row] = score
+            recent.append(row)
+    return kept
