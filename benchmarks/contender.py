@@ -53,9 +53,7 @@ class Ours(Contender):
     def score(self, x: Reading) -> float:
         self.x = x
         score = self.detector.score_one(x)
-        return (
-            3 * score / (1 - score)
-        )  # decades of the tail probability: a scale on which `a fifth more` means something
+        return 3 * score / (1 - score)  # decades of the probability: a scale on which a fifth more means something
 
     def learn(self) -> None:
         self.detector.learn_one(self.x)

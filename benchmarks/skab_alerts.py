@@ -30,10 +30,10 @@ def write(out: Path, files: Iterable[File], replays: Iterable[Replay]) -> None:
 
 
 def tell_alerts(files: Sequence[File], replays: Sequence[Replay]) -> None:
-    """In which files an `anomaly` alert begins inside the fault, and what lies under alerts."""
+    """In which files an `anomaly` alert is raised inside the fault, and what lies under alerts."""
     n_hit, rows = 0, Tally(0, 0, 0, 0)
     for file, replay in zip(files, replays, strict=True):
-        of_file, hit = _rows(file, replay), _begins_in_fault(file, replay)
+        of_file, hit = _rows(file, replay), _raised_in_fault(file, replay)
         n_hit, rows = n_hit + hit, rows.plus(of_file)
         n_alerts, n_normal = len(raised(replay.alerts, "anomaly")), of_file.n_false + of_file.n_quiet
         verdict = "hit " if hit else "miss"
@@ -49,6 +49,6 @@ def _rows(file: File, replay: Replay) -> Tally:
     return tally(file.faulty[after], np.array(replay.is_open)[after])
 
 
-def _begins_in_fault(file: File, replay: Replay) -> bool:
+def _raised_in_fault(file: File, replay: Replay) -> bool:
     fault = {time for time, is_faulty in zip(replay.times, file.faulty, strict=True) if is_faulty}
-    return any(alert.begin in fault for alert in raised(replay.alerts, "anomaly"))
+    return any(alert.raised in fault for alert in raised(replay.alerts, "anomaly"))

@@ -25,9 +25,9 @@ def scores_with(n_rows, alarms):
 
 
 class TestOnsets:
-    def test_keep_a_score_that_exceeds_all_of_the_records_before(self):
-        found = onsets(np.array([0.1, 0.5, 0.5, 0.6, 0.2]), n_rest=2)
-        np.testing.assert_array_equal(found, [0.1, 0.5, -math.inf, 0.6, -math.inf])
+    def test_keep_a_score_that_exceeds_those_kept_before_by_a_fifth(self):
+        found = onsets(np.array([0.1, 0.5, 0.59, 0.61, 0.2]), n_rest=2)
+        np.testing.assert_array_equal(found, [0.1, 0.5, -math.inf, 0.61, -math.inf])
 
     def test_forget_after_the_rest(self):
         found = onsets(np.array([0.9, 0.1, 0.2, 0.3]), n_rest=2)
@@ -37,8 +37,8 @@ class TestOnsets:
         scores = np.random.default_rng(0).random(300)
         np.testing.assert_array_equal(onsets(scores)[:200], onsets(scores[:200]))
 
-    def test_take_a_missing_score_for_none(self):
-        np.testing.assert_array_equal(onsets(np.array([math.nan, -3.0]), n_rest=5), [-math.inf, -3.0])
+    def test_take_a_missing_score_and_zero_for_none(self):
+        np.testing.assert_array_equal(onsets(np.array([math.nan, 0.0, 2.0]), n_rest=5), [-math.inf, -math.inf, 2.0])
 
 
 class TestTheScores:
@@ -133,7 +133,7 @@ class TestTheProgram:
         assert list(rows[0]) == ["timestamp", "value", "anomaly_score"]
         assert len(rows) == 600
         assert float(rows[300]["anomaly_score"]) == 0
-        assert float(rows[-1]["anomaly_score"]) == 0.5
+        assert max(float(row["anomaly_score"]) for row in rows) > 0.4
 
     def test_judges_and_tells_what_a_run_came_to(self, data):
         files = list(nab.read(data))
