@@ -11,8 +11,10 @@ false rows                 rows outside all windows above the same threshold
 us                         of the processor for each record, scored and learned
 
 NAB counts every row above the threshold as an alarm of its own, so a detector that stays high through a fault pays for
-each row after it. Every detector is therefore measured twice: `raw`, and `onset`, where an alarm is repeated within 100
-records only if its score has grown by a fifth. The treatment is the same for all, and looks only back.
+each row after it. Every detector is therefore measured three times: `raw`; `rise`, where only the rows count whose score
+exceeds all scores of the 50 records before; and `onset`, where an alarm is repeated within 100 records only if its score
+has grown by a fifth. All look only back. The first asks nothing of a score but its order, the last a scale with a zero:
+judge each detector by its best. --out keeps our onsets.
 
 Traps: NAB chooses the threshold on the labels, one for all files; no user can. It would also allow a file's minimum and
 maximum to be known in advance, which nobody here is told.
@@ -24,7 +26,7 @@ import argparse
 import csv
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from statistics import mean, stdev
@@ -39,13 +41,13 @@ from rich.table import Table
 
 from benchmarks.contender import OURS, Entry, Reading, Scored, scored
 from benchmarks.nab_scoring import PROFILES, Ground, best, ground, hits, n_probation, together
-from benchmarks.onsets import onsets
+from benchmarks.onsets import onsets, rises
 from benchmarks.peers import chosen, is_installed
 from benchmarks.stamp import stamp, write_json
 
 Array = NDArray[Any]
 
-VARIANTS = ("onset", "raw")
+VARIANTS: dict[str, Callable[[Array], Array]] = {"onset": onsets, "rise": rises, "raw": np.asarray}
 N_WARM = 500  # records before the clock starts: the kernels are compiled or loaded
 
 
@@ -154,7 +156,7 @@ def run(entry: Entry, seed: int, files: Sequence[File]) -> list[Scored]:
 def judged(name: str, variant: str, seed: int, files: Sequence[File], results: Sequence[Scored]) -> Figures:
     """NAB's figures for the scores of all files."""
     rows = together([of_file(file) for file in files])
-    kept = [onsets(result.scores) if variant == "onset" else result.scores for result in results]
+    kept = [VARIANTS[variant](result.scores) for result in results]
     scores = np.concatenate([part[n_probation(len(part)) :] for part in kept])
     scores = np.where(np.isnan(scores), -math.inf, scores)
     found = [best(scores, rows, profile) for profile in PROFILES]

@@ -11,17 +11,25 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-N_REST = 100  # records
-STEP = 1.2  # an alarm is repeated within that time if it has become worse by a fifth
+
+def rises(scores: Array, n_rest: int = 50) -> Array:
+    """The scores that exceed every score of the `n_rest` records before them; -inf, no alarm, for the others.
+
+    Ranks alone matter. Only the past is used. NaN is no score.
+    """
+    known = np.where(np.isnan(scores), -math.inf, scores)
+    padded = np.concatenate([np.full(n_rest, -math.inf), known[:-1]])
+    before = np.lib.stride_tricks.sliding_window_view(padded, n_rest).max(axis=1)
+    return np.where(known > before, known, -math.inf)
 
 
-def onsets(scores: Array, n_rest: int = N_REST, step: float = STEP) -> Array:
-    """The scores above 0 that exceed every onset of the `n_rest` records before by a fifth; -inf for the others.
+def onsets(scores: Array, n_rest: int = 100, step: float = 1.2) -> Array:
+    """The scores above 0 that exceed by a fifth every score so kept of the `n_rest` records before; -inf for the others.
 
-    Only the past is used. NaN is no score.
+    An alarm is repeated only if it has become clearly worse; that asks for scores on a scale with a zero.
     """
     kept = np.full(len(scores), -math.inf)
-    recent: deque[int] = deque()  # the places of the last onsets, whose scores rise
+    recent: deque[int] = deque()  # the places of those kept last, whose scores rise
     for row, score in enumerate(scores.tolist()):
         while recent and recent[0] < row - n_rest:
             recent.popleft()

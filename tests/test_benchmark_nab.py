@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks import nab
 from benchmarks.nab_scoring import OUTSIDE, PROFILES, best, ground, hits, n_probation, together
-from benchmarks.onsets import onsets
+from benchmarks.onsets import onsets, rises
 
 STANDARD = PROFILES[0]
 
@@ -22,6 +22,15 @@ def scores_with(n_rows, alarms):
     scores = np.zeros(n_rows)
     scores[list(alarms)] = 1.0
     return scores[n_probation(n_rows) :]
+
+
+class TestRises:
+    def test_keep_a_score_that_exceeds_all_of_the_records_before(self):
+        found = rises(np.array([0.1, 0.5, 0.5, 0.6, 0.2]), n_rest=2)
+        np.testing.assert_array_equal(found, [0.1, 0.5, -math.inf, 0.6, -math.inf])
+
+    def test_take_a_missing_score_for_none(self):
+        np.testing.assert_array_equal(rises(np.array([math.nan, -3.0]), n_rest=5), [-math.inf, -3.0])
 
 
 class TestOnsets:
