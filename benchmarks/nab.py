@@ -11,10 +11,10 @@ false rows                 rows outside all windows above the same threshold
 us                         of the processor for each record, scored and learned
 
 NAB counts every row above the threshold as an alarm of its own, so a detector that stays high through a fault pays for
-each row after it. Every detector is therefore measured three times: `raw`; `rise`, where only the rows count whose score
-exceeds all scores of the 50 records before; and `onset`, where an alarm is repeated within 100 records only if its score
-has grown by a fifth. All look only back. The first asks nothing of a score but its order, the last a scale with a zero:
-judge each detector by its best. --out keeps our onsets.
+each row after it. Every detector is therefore measured three times: `raw`; `rise`, where only the rows count whose
+score exceeds all scores of the 50 records before; and `onset`, where an alarm is repeated within 100 records only if
+its score has grown by a fifth. All look only back. The second asks nothing of a score but its order, the last a scale
+with a zero: judge each detector by its best. --out keeps our onsets.
 
 Traps: NAB chooses the threshold on the labels, one for all files; no user can. It would also allow a file's minimum and
 maximum to be known in advance, which nobody here is told.

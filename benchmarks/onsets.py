@@ -24,7 +24,7 @@ def rises(scores: Array, n_rest: int = 50) -> Array:
 
 
 def onsets(scores: Array, n_rest: int = 100, step: float = 1.2) -> Array:
-    """The scores above 0 that exceed by a fifth every score so kept of the `n_rest` records before; -inf for the others.
+    """The scores above 0 that exceed by a fifth every score kept in the `n_rest` records before; -inf for the others.
 
     An alarm is repeated only if it has become clearly worse; that asks for scores on a scale with a zero.
     """

@@ -149,6 +149,6 @@ class TestTheProgram:
         results = nab.run(nab.OURS, 0, files)
         figures = [nab.judged("ours", variant, seed, files, results) for variant in nab.VARIANTS for seed in range(2)]
         assert figures[0].scores[0] > 50
-        assert nab.table(figures).row_count == 2
+        assert nab.table(figures).row_count == 3
         json.dumps([nab.as_plain(row) for row in figures], allow_nan=False)
         assert nab.spread([1.0, 3.0]) == "2.0 ±1.4"
