@@ -116,15 +116,18 @@ class SCRNNDetector(base.AnomalyDetector):
     A Structurally Constrained Recurrent Network[^1] predicts each record from the ones before it. Two kinds of evidence
     are measured: *fast*, the prediction error with its bias and its spread, and *slow*, the averages of the sensors,
     which a network that keeps learning cannot forget. Each is turned into a tail probability by the stream's own calm
-    past (rank, then a generalised Pareto tail). The least one p, with the price of looking more than once, gives the
-    score d / (3 + d) where d is -log10 p: 0.5 means one calm record in a thousand, on every stream.
+    past (rank, then a generalised Pareto tail), of which no more is believed than that past can bear out. A third kind
+    asks whether a sensor shows what it never did, by the hour of day and week if there is a `time_key`. The least p,
+    with the price of looking more than once, gives the score d / (3 + d) where d is -log10 p: 0.5 means one calm record
+    in a thousand, on every stream.
 
     The picture of calm is protected: records less probable than 1e-5 do not enter it, so a lasting fault stays visible.
     After `accept_after` such records in a row the new state is adopted, and the picture is learned from scratch. The
     network itself goes on learning: frozen through a change it never leaves, its errors would keep the alarm up long
     after the machine is well again, while the slow evidence remembers the fault anyway.
 
-    Until it is calibrated, after some 300 records, `state` is "learning" and the score is 0.
+    Until it is calibrated, after some 300 records, `state` is "learning"; only what was never shown before scores then,
+    from the 150th reading on.
 
     Parameters
     ----------
