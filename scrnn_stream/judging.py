@@ -9,6 +9,7 @@ The arrays of a machine are those of the :mod:`~scrnn_stream.places`, with one r
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,16 @@ from scrnn_stream.calibration import (
     probability,
     to_score,
 )
-from scrnn_stream.channels import LEVEL, N_CALIBRATED, N_CHANNELS, N_DISTANCES, SENSOR, SETTLED_AFTER, X_READING
+from scrnn_stream.channels import (
+    LEVEL,
+    LONG_HALF_LIFE,
+    N_CALIBRATED,
+    N_CHANNELS,
+    N_DISTANCES,
+    SENSOR,
+    SETTLED_AFTER,
+    X_READING,
+)
 from scrnn_stream.evidence import advance, measure
 from scrnn_stream.features import LARGEST_READING, learn_scale, scaled, unscaled
 from scrnn_stream.picture import limited
@@ -42,6 +52,7 @@ Desk = tuple[Array, ...]
 UNLIKELY = 0.05  # values of smaller probability count in proportion to it
 PROTECTION_P = 1e-5  # a record less probable than this does not enter the picture of calm, whatever the budget
 LONGEST_GAP = 1e6  # usual intervals
+KEEP_EVIDENCE = 0.5 ** (1 / LONG_HALF_LIFE)
 
 
 # ------------------------------------------------------------------------------------------------------------- to judge
@@ -90,7 +101,11 @@ def read(x: Array, record: Array) -> None:
 
 @jit
 def assess(forecast: Array, time: float, step: float, machine: Machine, desk: Desk) -> None:
-    """Assess the readings on the desk; `forecast` (D) is what the network expected of them, in scaled units."""
+    """Assess the readings on the desk; `forecast` (D) is what the network expected of them, in scaled units.
+
+    A record counts no less than the average of the last ones, -log10 p with half-life 70: many unlikely records in a
+    row are at least as unlikely as each of them.
+    """
     numbers, counts, calm, table, covariance, _, _, _ = machine
     work, _, head, _, x, scratch, _ = desk
     for j in range(x.size):
@@ -98,7 +113,9 @@ def assess(forecast: Array, time: float, step: float, machine: Machine, desk: De
         reading = limited(x[j], table, variance_of(covariance[LEVEL], j), j)
         scratch[at.ERRORS, j] = np.nan if step > 1 else reading - expected  # across a gap nothing was expected
     measure(time, machine, desk)
-    work[at.P], work[at.P_OF_TAILS] = look(head, numbers, counts, calm)
+    p, work[at.P_OF_TAILS] = look(head, numbers, counts, calm)
+    work[at.AVERAGE_EVIDENCE] = KEEP_EVIDENCE * (numbers[at.EVIDENCE] + math.log10(p)) - math.log10(p)
+    work[at.P] = min(p, 10.0 ** -work[at.AVERAGE_EVIDENCE])
     work[at.SCORE] = to_score(work[at.P])
     work[at.STEP] = step
 
@@ -177,6 +194,7 @@ def learn(time: float, grace_period: int, accept_after: int, machine: Machine, d
     for j in range(x.size):
         if np.isfinite(scratch[at.SCALED_X, j]):
             table[at.PREVIOUS, j] = scratch[at.SCALED_X, j]
+    numbers[at.EVIDENCE] = work[at.AVERAGE_EVIDENCE]
     advance(machine, desk)
     move_clock(numbers, time)
     if is_calm:
@@ -208,7 +226,8 @@ def forget(machine: Machine, desk: Desk) -> None:
 @jit
 def adopt(machine: Machine, desk: Desk) -> None:
     """Adopt a lasting new state: scale, picture and tails are learned anew, the network keeps its weights."""
-    _, counts, _, table, _, _, _, _ = machine
+    numbers, counts, _, table, _, _, _, _ = machine
+    numbers[at.EVIDENCE] = 0.0
     counts[at.N_IMPROBABLE] = 0
     counts[at.N_REGIMES] += 1
     table[at.SCALE_MEAN : at.N_SCALED + 1] = 0.0

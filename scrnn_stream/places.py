@@ -25,9 +25,9 @@ Array = NDArray[Any]
 
 MOST_DENSE = 64  # sensors up to which all correlations are kept; beyond, each sensor is measured on its own
 
-# numbers: the clock, then what is known of each calibrated channel, the covariance of the season's regressors, then
-# what has a column for each sensor
-FIRST_TIME, TIME, INTERVAL, TAILS = range(4)
+# numbers: the clock, the average evidence of the last records, what is known of each calibrated channel, the covariance
+# of the season's regressors, then what has a column for each sensor
+FIRST_TIME, TIME, INTERVAL, EVIDENCE, TAILS = range(5)
 N_OF_TAIL = 5  # threshold, scale and shape; the least and the largest value
 SEASON = TAILS + N_OF_TAIL * N_CALIBRATED
 TABLE = SEASON + N_REGRESSORS**2
@@ -66,9 +66,9 @@ N_JUDGED = N_MEASURED + N_EXTREMES
 N_QUEUED = 20  # records between the measurement of a value and its learning
 N_PLACES = N_QUEUED + 1
 
-# work: the assessment (score, p, dt, p by the tails alone, the measurement, the readings), lines of D, squares of (E,
-# D), weights, regressors
-SCORE, P, STEP, P_OF_TAILS, HEADER = 0, 1, 2, 3, 4
+# work: the assessment (score, p, dt, p by the tails alone, the average evidence, the measurement, the readings), lines
+# of D, squares of (E, D), weights, regressors
+SCORE, P, STEP, P_OF_TAILS, AVERAGE_EVIDENCE, HEADER = range(6)
 Z, CURVATURE, SLOPE, ERRORS, BLAME, EXPECTED, VARIANCE, SPARE_LINE, MASK, SCALED_X = range(10)
 N_SCRATCH = 10
 N_SQUARES = 3
