@@ -3,8 +3,8 @@
 The words are those of alarm management, ANSI/ISA-18.2. An episode opens after ON_DELAY improbable records in a row and
 closes after OFF_DELAY probable ones. What counts as improbable follows from the budget: with N records a day, asking
 for b alerts a day means p < 3 b / N, since the on-delay suppresses about two improbable stretches of three. Whoever
-would spend more than the budget allows so far must show more: two decades for each alert too many. Severe evidence,
-p < 1e-9, is never held back.
+would spend more than the budget allows so far must show more: two decades for each alert too many; half a decade less
+will do for each alert that was allowed and not raised. Severe evidence, p < 1e-9, is never held back.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ OFF_DELAY = 10  # records
 OFF_P = 1e-3  # hysteresis: an episode stays open while p is below this
 SEVERE_P = 1e-9
 DECADES_PER_EXCESS = 2.0  # by which the threshold falls for each alert beyond the budget
+DECADES_PER_LACK = 0.5  # by which it rises for each one that was not raised
 SUPPRESSED = 3.0  # of so many improbable stretches the on-delay lets about one through
-LARGEST_P = 1e-2  # the threshold stays below it, however large the budget
+LARGEST_P = 0.05  # the threshold stays below it, however large the budget
 RECORDS_PER_DAY = 1440.0  # assumed of data without time: one record a minute
 DAY_S = 86400.0
 
@@ -133,12 +134,13 @@ class AlertPolicy:
     def threshold(self) -> float:
         """The tail probability below which a record counts as improbable now."""
         asked = SUPPRESSED * self.alerts_per_day / self.records_per_day
-        return max(SEVERE_P, min(LARGEST_P, asked) * 10**-self.brake)
+        return max(SEVERE_P, min(LARGEST_P, asked * 10**-self.brake))
 
     @property
     def brake(self) -> float:
-        """Decades that the threshold falls by, because another alert would be more than the budget allows so far."""
-        return DECADES_PER_EXCESS * max(0.0, self.n_raised + 1 - self.budget.allowance)
+        """Decades that the threshold falls by, if another alert is more than the budget allows; below 0 it rises."""
+        excess = self.n_raised + 1 - self.budget.allowance
+        return (DECADES_PER_EXCESS if excess > 0 else DECADES_PER_LACK) * excess
 
     def _count(self, time: float | None) -> None:
         self.n_records += 1

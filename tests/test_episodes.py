@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scrnn_stream.encoding import decode, encode
-from scrnn_stream.episodes import DAY_S, LARGEST_P, OFF_DELAY, OFF_P, ON_DELAY, SEVERE_P, AlertPolicy, Budget
+from scrnn_stream.episodes import (
+    DAY_S,
+    DECADES_PER_LACK,
+    LARGEST_P,
+    OFF_DELAY,
+    OFF_P,
+    ON_DELAY,
+    SEVERE_P,
+    AlertPolicy,
+    Budget,
+)
 
 SEVERE = SEVERE_P / 10
 BETWEEN = OFF_P / 2  # improbable enough to stay open
@@ -106,16 +116,22 @@ def test_severe_evidence_passes_however_much_was_spent() -> None:
 
 
 def test_the_threshold_falls_with_each_alert_beyond_the_budget_and_recovers_with_time() -> None:
-    policy = aged(days=2)
+    policy = aged(days=1)
     thresholds = [policy.threshold]
     for _ in range(4):
         fed(policy, *[SEVERE] * ON_DELAY, *[1.0] * OFF_DELAY)
         thresholds.append(policy.threshold)
     assert 1 / 1440 <= thresholds[0] <= 5 / 1440  # within the budget: about one improbable stretch a day
     assert all(after <= 1.01 * before for before, after in pairwise(thresholds))
-    assert thresholds[3] < 0.02 * thresholds[2]  # two decades, while time goes on
+    assert thresholds[2] < 0.02 * thresholds[1]  # two decades, while time goes on
     fed(policy, *[1.0] * 1440 * 4)
-    assert policy.threshold == pytest.approx(thresholds[0], rel=0.01)
+    assert policy.threshold == pytest.approx(thresholds[0], rel=0.3)
+
+
+def test_what_the_budget_allows_and_nobody_raised_makes_the_threshold_rise_up_to_a_limit() -> None:
+    thresholds = [aged(days=days).threshold for days in (1, 2, 3, 30)]
+    assert thresholds[1] == pytest.approx(10**DECADES_PER_LACK * thresholds[0], rel=0.1)
+    assert thresholds[0] < thresholds[1] < thresholds[2] < thresholds[3] == LARGEST_P
 
 
 def test_before_any_time_has_passed_only_the_credit_may_be_spent() -> None:
