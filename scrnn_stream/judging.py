@@ -171,7 +171,6 @@ def learn(time: float, grace_period: int, accept_after: int, machine: Machine, d
                 f[1],
                 f[0],
                 measured[at.N_MEASURED + X_READING],
-                table[at.N_AVERAGED],
                 time - last if time > last else 0.0,
             )
     for j in range(x.size):
@@ -237,8 +236,8 @@ def process(
     """Score each record and, if it is to learn, learn it, before the next. Returns the last score.
 
     `scores` and `p_of_tails` (M); `records` (M, D + 1) are readings and time, NaN without; `machines` (M) the row of
-    each record's machine in the next four. `sizes` are grace_period, accept_after, and what the network's kernels call shape and
-    kind; `rates` go to them too.
+    each record's machine in the next four. `sizes` are grace_period, accept_after, and what the network's kernels call
+    shape and kind; `rates` go to them too.
     """
     D, grace_period, accept_after = records.shape[1] - 1, sizes[0], sizes[1]
     shape = (sizes[2], sizes[3], sizes[4], sizes[5], sizes[6], sizes[7], sizes[8])

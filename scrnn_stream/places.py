@@ -66,8 +66,8 @@ N_JUDGED = N_MEASURED + N_EXTREMES
 N_QUEUED = 20  # records between the measurement of a value and its learning
 N_PLACES = N_QUEUED + 1
 
-# work: the assessment (score, p, dt, p by the tails alone, the measurement, the readings), lines of D, squares of (E, D),
-# weights, regressors
+# work: the assessment (score, p, dt, p by the tails alone, the measurement, the readings), lines of D, squares of
+# (E, D), weights, regressors
 SCORE, P, STEP, P_OF_TAILS, HEADER = 0, 1, 2, 3, 4
 Z, CURVATURE, SLOPE, ERRORS, BLAME, EXPECTED, VARIANCE, SPARE_LINE, MASK, SCALED_X = range(10)
 N_SCRATCH = 10
