@@ -16,7 +16,8 @@ demo: $(STAMP)  ## real and simulated machines through an embedded Kafka broker;
 test: lint  ## lint, types, tests, doctests, and the kernels without their compiler
 	$(BIN)/python -m pytest
 	$(BIN)/python -m pytest --doctest-modules scrnn_stream connectors
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest tests/test_network.py tests/test_picture.py tests/test_precision.py tests/test_judging.py
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest tests/test_network.py tests/test_picture.py tests/test_precision.py tests/test_judging.py \
+		tests/test_extremes.py tests/test_season.py
 
 lint: $(STAMP)  ## style and types
 	$(BIN)/ruff check

@@ -121,8 +121,9 @@ def imagine(values: Array, j: int, has_season: bool, extremes: Array, machine: M
     reading = limited(x[j], table, variance_of(covariance[LEVEL], j), j)
     values[X_READING, j] = reading
     values[X_AVERAGE, j], values[X_LONG, j] = measured[VALUE_OF[LEVEL], j], measured[VALUE_OF[LONG_RANGE], j]
-    if np.isfinite(table[at.LAST, j]):
-        fade(values, X_CHANGE, j, abs(reading - table[at.LAST, j]), KEEP_CHANGE, extremes)
+    last = limited(table[at.LAST, j], table, variance_of(covariance[LEVEL], j), j)
+    if np.isfinite(last):
+        fade(values, X_CHANGE, j, abs(reading - last), KEEP_CHANGE, extremes)
     if table[at.N_AVERAGED, j] >= SETTLING and np.isfinite(scratch[at.ERRORS, j]):
         values[X_ERROR, j], values[X_SPREAD, j] = scratch[at.ERRORS, j], measured[VALUE_OF[SPREAD], j]
     if has_season:

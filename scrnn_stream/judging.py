@@ -188,7 +188,6 @@ def learn(time: float, grace_period: int, accept_after: int, machine: Machine, d
                 f[1],
                 f[0],
                 measured[at.N_MEASURED + X_READING],
-                table[at.N_AVERAGED],
                 time - last if time > last else 0.0,
             )
     for j in range(x.size):

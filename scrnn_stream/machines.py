@@ -65,6 +65,7 @@ class Machines:
         see_nothing(at.extremes_of(start, self.n_sensors))
         machine = at.machine_of(start, counts, calm, self.n_sensors)
         machine[3][[at.PREVIOUS, at.LAST]] = np.nan
+        machine[3][at.WEIGHTS : at.PICTURE] = np.nan
         forget(machine, self._desk())
         weights = np.zeros(0, np.float32) if self.network is None else self.network._network
         longer = {}

@@ -41,7 +41,7 @@ def regressors(out: Array, time: float, age_s: float) -> None:
 
 @jit
 def expectation(f: Array, weights: Array, j: int) -> float:
-    """f'w of sensor j."""
+    """f'w of sensor j; NaN before its first reading."""
     total = 0.0
     for k in range(f.size):
         total += f[k] * weights[k, j]
@@ -49,11 +49,10 @@ def expectation(f: Array, weights: Array, j: int) -> float:
 
 
 @jit
-def learn_season(weights: Array, covariance: Array, gain: Array, f: Array, x: Array, n: Array, dt: float) -> None:
+def learn_season(weights: Array, covariance: Array, gain: Array, f: Array, x: Array, dt: float) -> None:
     """w += g (x - f'w) of each reading, with the gain g = P f / (q + f'P f); P = (P - g f'P) / q.
 
-    q = exp(-dt / memory), dt in seconds. The first reading of a sensor is its first expectation; `n` (D) are the
-    readings before this one.
+    q = exp(-dt / memory), dt in seconds. The first reading of a sensor is its first expectation: none is NaN.
     """
     keep = math.exp(-min(max(dt, 0.0), MEMORY_S) / MEMORY_S)
     spread, trace = keep, 0.0
@@ -69,9 +68,12 @@ def learn_season(weights: Array, covariance: Array, gain: Array, f: Array, x: Ar
     if trace > LARGEST_TRACE:
         covariance *= LARGEST_TRACE / trace
     for j in range(x.size):
-        if n[j] == 0 and np.isfinite(x[j]):
+        if not np.isfinite(x[j]):
+            continue
+        if np.isnan(weights[0, j]):
+            weights[:, j] = 0.0
             weights[0, j] = x[j]
-        elif np.isfinite(x[j]):
+        else:
             error = (x[j] - expectation(f, weights, j)) / spread
             for k in range(f.size):
                 weights[k, j] += gain[k] * error

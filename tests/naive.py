@@ -256,3 +256,39 @@ def absorbed(mean, covariance, n, v, present, memory, weight, largest_jump):
     step = np.clip(step, -limit, limit)
     g = np.minimum.outer(gain, gain)
     return mean + gain * step, (1 - g) * (covariance + g * np.outer(step, step))
+
+
+def new_extremes(past, values, N_LEAST, FLOOR, UNCERTAIN, SHAPE, LARGEST_P):
+    """p of the least probable new extreme of one kind, given all past values (n, D); NaN if none can be judged."""
+    ps = []
+    for seen, value in zip(past.T, values, strict=True):
+        seen = seen[~np.isnan(seen)]
+        if np.isnan(value) or len(seen) < N_LEAST:
+            continue
+        width, excess = np.ptp(seen), max(value - seen.max(), seen.min() - value)
+        is_new = excess > 0 and width > 0
+        z = excess / (width * FLOOR * (1 + UNCERTAIN / len(seen))) if is_new else 0
+        ps.append((1 + SHAPE * z) ** (-1 / SHAPE) / (len(seen) + 1) if is_new else 1)
+    p = len(ps) * min(ps) if ps else np.nan
+    return 1.0 if p >= LARGEST_P else p
+
+
+def season_regressors(time, age, n_daily=3):
+    """1, sines and cosines of the day and of the week; those of a period only once it has passed."""
+    day, week = 86400, 7 * 86400
+    daily = [f(2 * np.pi * k * time / day) for k in range(1, n_daily + 1) for f in (np.sin, np.cos)]
+    weekly = [f(2 * np.pi * time / week) for f in (np.sin, np.cos)]
+    return np.array([1, *np.array(daily) * (age >= day), *np.array(weekly) * (age >= week)])
+
+
+def season(F, x, dts, memory):
+    """Weights of least squares that forget: a reading counts exp(-its age / memory), and so does the prior, as one.
+
+    The prior is the first reading, whatever the time.
+    """
+    ages = np.append(np.cumsum(dts[:0:-1])[::-1], 0.0)
+    weighted = F.T * np.exp(-ages / memory)
+    prior = np.zeros(F.shape[1])
+    prior[0] = x[0]
+    ridge = np.exp(-ages[0] / memory) * np.eye(len(prior))
+    return prior + np.linalg.solve(ridge + weighted @ F, weighted @ (x - F @ prior))

@@ -18,10 +18,12 @@ from scrnn_stream.calibration import (
     N_NEEDED,
     SMALLEST_P,
     TAIL_QUANTILE,
+    believed,
     cluster_probability,
     exchange,
     fit_tail,
     learn_value,
+    least_credible,
     n_clusters,
     n_missing,
     order_windows,
@@ -73,6 +75,9 @@ class Tails:
         if self.n_missing:
             return 1.0
         return probability(self.numbers, self.counts, self.calm, self.channel, value)
+
+    def credible(self, value: float) -> float:
+        return least_credible(self.numbers, self.counts, self.channel, value)
 
     @property
     def fitted(self) -> tuple[int, int]:
@@ -192,6 +197,26 @@ def test_probabilities_mean_what_they_say(draw: str) -> None:
     assert 0.06 < (p < 0.1).mean() < 0.14
     assert 0.005 < (p < 0.01).mean() < 0.018  # a fit to 2000 values, drawn to a prior: wide margins
     assert 0.0001 < (p < 0.001).mean() < 0.004
+
+
+def test_what_is_credible_is_one_in_n_within_the_range_and_less_the_farther_beyond_it() -> None:
+    n = 1000
+    values = np.array([0.0, *np.random.default_rng(5).random(n - 2), 1.0])
+    range_, distance = (learned(values, channel) for channel in (ch.RANGE, ch.LEVEL))
+    credible = [range_.credible(value) for value in (0.0, 0.5, 1.0, 2.0, 11.0, 1e6)]
+    assert credible[:3] == [1 / (n + 1)] * 3
+    assert credible[2:] == sorted(credible[2:], reverse=True)
+    assert len(set(credible[2:])) == 4
+    assert credible[3] == pytest.approx((1 + 0.3 / 1.05) ** (-1 / 0.3) / (n + 1))  # one range beyond 1000 values
+    assert distance.credible(4.0) == pytest.approx(credible[3])  # T2 is a square: 4 is one range beyond 1
+
+
+def test_a_tail_is_believed_up_to_what_is_credible_and_beyond_it_a_fifth() -> None:
+    assert believed(1e-2, 1e-3) == 1e-2
+    assert believed(1e-3, 1e-3) == 1e-3
+    assert believed(1e-13, 1e-3) == pytest.approx(1e-5)
+    assert 0 < believed(0.0, SMALLEST_P) <= SMALLEST_P * (1 + 1e-9)
+    assert math.isfinite(math.log(believed(0.0, 1e-3)))
 
 
 def test_recent_values_count_and_old_ones_are_forgotten() -> None:

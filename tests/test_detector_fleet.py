@@ -10,6 +10,7 @@ import pytest
 from scrnn_stream import SCRNNDetector, SCRNNDetectorFleet
 from scrnn_stream import places as at
 from scrnn_stream.encoding import encode
+from scrnn_stream.judging import PROTECTION_P
 
 SENSORS = ["pressure", "flow", "load"]  # not in the order of the columns
 N_MACHINES, N_RECORDS = 3, 900
@@ -33,31 +34,44 @@ def batch() -> tuple[list[str], np.ndarray, np.ndarray]:
 
 
 def alone(machines: list[str], X: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, dict[str, SCRNNDetector]]:
-    """Every record through a detector of its machine, by score_one and learn_one."""
+    """Every record through a detector of its machine: scores and tail probabilities, (2, M)."""
     detectors: dict[str, SCRNNDetector] = {}
-    scores = np.empty(len(machines))
+    judged = np.empty((2, len(machines)))
     for t, (machine, row, time) in enumerate(zip(machines, X.tolist(), times.tolist(), strict=True)):
         x = {**dict(zip(SENSORS, row, strict=True)), "time": time}
         detector = detectors.setdefault(machine, SCRNNDetector(time_key="time", **OPTIONS))
-        scores[t] = detector.score_one(x)
+        assessed = detector.assess_one(x)
+        judged[:, t] = assessed.score, assessed.p_of_tails
         detector.learn_one(x)
-    return scores, detectors
+    return judged, detectors
 
 
-def test_scores_and_states_are_those_of_detectors_alone(batch: tuple[list[str], np.ndarray, np.ndarray]) -> None:
+def test_judgements_and_states_are_those_of_detectors_alone(
+    batch: tuple[list[str], np.ndarray, np.ndarray],
+) -> None:
     machines, X, times = batch
     fleet = SCRNNDetectorFleet(SENSORS, **OPTIONS)
     parts = [slice(0, 1), slice(1, 700), slice(700, 700), slice(700, None)]  # the size of a batch does not matter
-    scores = np.concatenate([fleet.score_learn_many(machines[part], X[part], times[part]) for part in parts])
+    judged = np.hstack([fleet.judge_learn_many(machines[part], X[part], times[part]) for part in parts])
     expected, detectors = alone(machines, X, times)
-    np.testing.assert_array_equal(scores, expected)
-    assert scores.max() > 0.6
+    np.testing.assert_array_equal(judged, expected)
+    assert judged[0].max() > 0.6
+    assert judged[1].min() < PROTECTION_P
     assert len(fleet) == N_MACHINES
     for machine, detector in detectors.items():
         twin = fleet.detector(machine)
         assert encode(twin.to_state()) == encode(detector.to_state())
         assert twin.sensors == detector.sensors
     assert max(detector.n_regimes for detector in detectors.values()) == 1
+
+
+def test_scores_are_the_same_with_and_without_the_probabilities(
+    batch: tuple[list[str], np.ndarray, np.ndarray],
+) -> None:
+    machines, X, times = (part[:900] for part in batch)
+    one, other = SCRNNDetectorFleet(SENSORS, **OPTIONS), SCRNNDetectorFleet(SENSORS, **OPTIONS)
+    scores, _ = one.judge_learn_many(machines, X, times)
+    np.testing.assert_array_equal(scores, other.score_learn_many(machines, X, times))
 
 
 def test_dicts_are_read_by_name_and_what_is_missing_is_nan(batch: tuple[list[str], np.ndarray, np.ndarray]) -> None:

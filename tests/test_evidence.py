@@ -59,7 +59,8 @@ def imagined(evidence: Watched, channel: int, values: np.ndarray) -> Seen:
     work, _, head, measured, *_ = evidence.desk
     measured[:N_VALUES] = middle
     measured[VALUE_OF[channel]], measured[at.USED] = values, 1.0
-    return Seen(work[: at.n_assessment(evidence.n_sensors)].copy(), head[at.STATISTICS :].copy(), measured.copy())
+    statistics = head[at.STATISTICS : at.OF_TAIL]
+    return Seen(work[: at.n_assessment(evidence.n_sensors)].copy(), statistics.copy(), measured.copy())
 
 
 # -- averages ----------------------------------------------------------------------------------------------------------
@@ -114,7 +115,7 @@ def test_a_constant_sensor_is_not_judged_and_a_missing_one_only_for_a_while() ->
     seen = evidence.measure(x, np.zeros(3))
     np.testing.assert_array_equal(seen.measured[at.PRESENT], [0, 1, 1])
     np.testing.assert_array_equal(seen.measured[at.USED], [0, 0, 1])
-    nothing_said = np.isnan(seen.statistics)
+    nothing_said = np.isnan(seen.statistics[: ch.N_CALIBRATED])
     np.testing.assert_array_equal(np.flatnonzero(nothing_said), [ch.SENSOR])  # a sensor alone has no others
 
 
@@ -182,7 +183,7 @@ def test_growth_keeps_what_is_known(n_old: int, n_new: int) -> None:
     np.testing.assert_array_equal(variances(new)[:, :n_old], variances(evidence))
     np.testing.assert_array_equal(new.machine[1][: at.N_WAITING], evidence.machine[1][: at.N_WAITING])
     assert not new.row(at.KNOWN)[n_old:].any()
-    assert np.isfinite(new.measure(np.ones(n_new), np.ones(n_new)).statistics).all() == (n_old > 1)
+    assert np.isfinite(new.measure(np.ones(n_new), np.ones(n_new)).statistics[: ch.N_CALIBRATED]).all() == (n_old > 1)
 
 
 def test_growth_beyond_what_correlations_are_kept_for_starts_the_picture_anew_but_not_the_averages() -> None:

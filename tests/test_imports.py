@@ -7,8 +7,10 @@ import scrnn_stream
 
 CORE = (
     "_compile encoding channels records limits",
-    "_algebra places precision alert episodes continuity simulate settings ranges",
-    "_simd _layout features picture calibration",
+    "_algebra season precision alert episodes continuity simulate settings ranges",
+    "places",
+    "_simd _layout features picture extremes",
+    "calibration",
     "_kernels absorbing",
     "network evidence",
     "fleet judging wording",

@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 
 from scrnn_stream import places as at
-from scrnn_stream.calibration import LOG_CLUSTER_LENGTHS, N_NEEDED, cluster_probability, learn_value, probability
-from scrnn_stream.channels import ERROR, LEVEL, N_CHANNELS, VALUE_OF
+from scrnn_stream.calibration import (
+    LOG_CLUSTER_LENGTHS,
+    N_NEEDED,
+    believed,
+    cluster_probability,
+    learn_value,
+    least_credible,
+    probability,
+)
+from scrnn_stream.channels import ERROR, LEVEL, N_CALIBRATED, N_CHANNELS, VALUE_OF, X_READING
 from scrnn_stream.judging import LONGEST_GAP, adopt, learn, look, move_clock, read, steps_since, wait
 from tests.watching import Watched
 
@@ -54,8 +62,9 @@ def test_each_channel_that_looks_raises_the_price() -> None:
     watched = Watched(2)
     numbers, counts, calm, *_ = watched.machine
     head = np.full(at.MEASURED, np.nan)
-    head[at.STATISTICS :] = 2.5
-    assert look(head, numbers, counts, calm) == 1.0
+    statistics = head[at.STATISTICS : at.OF_TAIL]
+    statistics[:N_CALIBRATED] = 2.5
+    assert look(head, numbers, counts, calm) == (1.0, 1.0)
     np.testing.assert_array_equal(head[:N_CHANNELS], 1.0)
     for channel in (ERROR, LEVEL):
         for value in np.random.default_rng(1).exponential(size=N_NEEDED[channel]):
@@ -63,11 +72,28 @@ def test_each_channel_that_looks_raises_the_price() -> None:
     p = [
         cluster_probability(probability(numbers, counts, calm, k, 2.5), LOG_CLUSTER_LENGTHS[k]) for k in (ERROR, LEVEL)
     ]
-    assert look(head, numbers, counts, calm) == pytest.approx(2 * min(p))
+    assert look(head, numbers, counts, calm) == pytest.approx((2 * min(p), 2 * min(p)))
     np.testing.assert_allclose(head[[ERROR, LEVEL]], p)
     assert (np.delete(head[:N_CHANNELS], [ERROR, LEVEL]) == 1).all()
-    head[at.STATISTICS + LEVEL] = np.nan
-    assert look(head, numbers, counts, calm) == pytest.approx(p[0])
+    statistics[N_CALIBRATED + X_READING] = 1e-4  # its own p; of the tails it is none
+    assert look(head, numbers, counts, calm) == pytest.approx((3e-4, 2 * min(p)))
+    statistics[[LEVEL, N_CALIBRATED + X_READING]] = np.nan
+    assert look(head, numbers, counts, calm) == pytest.approx((p[0], p[0]))
+
+
+def test_beyond_its_values_a_tail_is_believed_by_the_score_in_part_and_by_alerts_in_whole() -> None:
+    watched = Watched(2)
+    numbers, counts, calm, *_ = watched.machine
+    for value in np.random.default_rng(1).exponential(size=N_NEEDED[ERROR]):
+        learn_value(numbers, counts, calm, watched.desk[1], ERROR, value)
+    head = np.full(at.MEASURED, np.nan)
+    for statistic in (30.0, 1e3, 1e6):
+        head[at.STATISTICS + ERROR] = statistic
+        of_tail = probability(numbers, counts, calm, ERROR, statistic)
+        p = believed(of_tail, least_credible(numbers, counts, ERROR, statistic))
+        assert look(head, numbers, counts, calm) == pytest.approx((p, of_tail))
+        assert (head[ERROR], head[at.OF_TAIL + ERROR]) == pytest.approx((p, of_tail))
+        assert p > of_tail
 
 
 def test_measurements_wait_in_their_order_and_an_improbable_record_empties_the_queue() -> None:
@@ -75,13 +101,13 @@ def test_measurements_wait_in_their_order_and_an_improbable_record_empties_the_q
     counts = watched.machine[1]
     for t in range(70):
         watched.measure(np.array([float(t)]), np.zeros(1))
-        watched.desk[0][at.P] = 1.0
+        watched.desk[0][at.P_OF_TAILS] = 1.0
         learn(np.nan, 10, 500, watched.machine, watched.desk)
     assert (counts[at.N_WAITING], counts[at.N_RECORDS]) == (at.N_QUEUED, 50)
     averages = watched.machine[7][(counts[at.HEAD] + np.arange(at.N_QUEUED)) % at.N_PLACES, VALUE_OF[LEVEL], 0]
     assert (np.diff(averages) > 0).all()  # of a sensor that rises
     assert averages[-1] == watched.row(at.AVERAGE + VALUE_OF[LEVEL])[0]
-    watched.desk[0][at.P] = 1e-6
+    watched.desk[0][at.P_OF_TAILS] = 1e-6
     learn(np.nan, 10, 500, watched.machine, watched.desk)
     assert (counts[at.N_WAITING], counts[at.N_IMPROBABLE], counts[at.N_RECORDS]) == (0, 1, 50)
 

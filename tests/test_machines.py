@@ -25,8 +25,8 @@ def learned(some: Machines, n: int, seed: int = 1) -> np.ndarray:
     """The scores of n records of each machine in turn."""
     rng, rows = np.random.default_rng(seed), np.tile(np.arange(len(some)), n)
     records = np.column_stack([rng.normal(size=(len(rows), some.n_sensors)), np.full(len(rows), np.nan)])
-    scores = np.empty(len(rows))
-    some.process(scores, records, rows, True)
+    scores, p_of_tails = np.empty(len(rows)), np.empty(len(rows))
+    some.process(scores, p_of_tails, records, rows, True)
     return scores
 
 
@@ -44,7 +44,7 @@ def test_looking_changes_nothing() -> None:
     some = machines(1)
     learned(some, 30)
     before = encode(some.to_state())
-    some.process(np.zeros(1), np.full((1, 3), 9.0), np.zeros(1, np.int64), False)
+    some.process(np.zeros(1), np.zeros(1), np.full((1, 3), 9.0), np.zeros(1, np.int64), False)
     assert encode(some.to_state()) == before
 
 
@@ -63,7 +63,7 @@ def test_growth_keeps_clock_tails_table_and_network_and_empties_the_queue() -> N
     assert old_network is not None
     old_network.grow(3, 3)
     new = old.grown(3, old_network)
-    np.testing.assert_array_equal(new.numbers[0, : at.TABLE], old.numbers[0, : at.TABLE])
+    np.testing.assert_array_equal(new.numbers[0, : at.SEASON], old.numbers[0, : at.SEASON])
     np.testing.assert_array_equal(new.table(0)[:, :2], old.table(0))
     np.testing.assert_array_equal(new.calm, old.calm)
     assert (old.counts[0, at.N_WAITING], new.counts[0, at.N_WAITING]) == (at.N_QUEUED, 0)

@@ -51,12 +51,12 @@ class Watched:
 
     # -- evidence -----------------------------------------------------------------------------------------------------
 
-    def measure(self, x: np.ndarray, e: np.ndarray) -> Seen:
+    def measure(self, x: np.ndarray, e: np.ndarray, time: float = np.nan) -> Seen:
         work, _, head, measured, readings, scratch, _ = self.desk
         readings[:], scratch[at.ERRORS] = x, e
-        measure(self.machine, self.desk)
+        measure(time, self.machine, self.desk)
         n = at.n_assessment(self.n_sensors)
-        return Seen(work[:n].copy(), head[at.STATISTICS :].copy(), measured.copy())
+        return Seen(work[:n].copy(), head[at.STATISTICS : at.OF_TAIL].copy(), measured.copy())
 
     def take(self, x: np.ndarray, e: np.ndarray) -> Seen:
         seen = self.measure(x, e)
