@@ -67,10 +67,6 @@ def test_the_last_of_many_is_the_largest_as_often_as_theory_says() -> None:
     some = Seen(4000)
     some.extremes[at.N_SEEN] = n
     some.extremes[at.SEEN_LOW], some.extremes[at.SEEN_HIGH] = rows[:-1].min(0), rows[:-1].max(0)
-        n,
-        rows[:-1].min(0),
-        rows[:-1].max(0),
-    )
     for j in range(4000):
         p = ex.probability_of(np.tile(rows[-1], (N_EXTREMES, 1)), some.extremes, X_READING, j)
         largest += p < 1
