@@ -31,8 +31,8 @@ class Cause(NamedTuple):
     The shares of all sensors add to 1. `actual` is what was found improbable, and `quantity` says what that is: the
     sensor's last "reading", its "average" over the last few records, its "long average" over the last hundred, or the
     size of its "error" against the forecast. `expected`, `low` and `high` are what the other sensors and its own past
-    lead to expect of it: the middle and the ends of the band that holds 99.7% of calm values. All are in the sensor's
-    unit, NaN while unknown or missing.
+    lead to expect of it: the middle and the ends of the band that holds 99.7% of calm values; of a range or a new
+    extreme, of all values that there were. All are in the sensor's unit, NaN while unknown or missing.
     """
 
     share: float
@@ -102,7 +102,7 @@ class Assessment(NamedTuple):
     @property
     def channel(self) -> int:
         """The least probable one."""
-        return int(np.argmin(self.p_channels)) if self.p < 1 else ch.LEVEL
+        return int(np.argmin(self.p_channels)) if self.p_channels.min() < 1 else ch.LEVEL
 
     @property
     def channel_of_tails(self) -> int:
@@ -116,9 +116,9 @@ class SCRNNDetector(base.AnomalyDetector):
     A Structurally Constrained Recurrent Network[^1] predicts each record from the ones before it. Two kinds of evidence
     are measured: *fast*, the prediction error with its bias and its spread, and *slow*, the averages of the sensors,
     which a network that keeps learning cannot forget. Each is turned into a tail probability by the stream's own calm
-    past (rank, then a generalised Pareto tail), of which no more is believed than that past can bear out. A third kind
-    asks whether a sensor shows what it never did, by the hour of day and week if there is a `time_key`. The least p,
-    with the price of looking more than once, gives the score d / (3 + d) where d is -log10 p: 0.5 means one calm record
+    past (rank, then a generalised Pareto tail), of which little is believed beyond what that past can bear out. A third
+    kind asks whether a sensor shows what it never did, by the hour of day and week if there is a `time_key`. The least
+    p, with the price of looking more than once, gives the score d / (3 + d) where d is -log10 p: 0.5 means one calm record
     in a thousand, on every stream.
 
     The picture of calm is protected: records less probable than 1e-5 do not enter it, so a lasting fault stays visible.
@@ -211,7 +211,7 @@ class SCRNNDetector(base.AnomalyDetector):
     # -- River's interface --------------------------------------------------------------------------------------------
 
     def score_one(self, x: dict[Hashable, Any]) -> float:
-        """Anomaly score of a record, in [0, 1); 0 while learning. Changes nothing."""
+        """Anomaly score of a record, in [0, 1). Changes nothing."""
         self._read(x)
         return self._process(is_learning=False)
 
@@ -222,7 +222,7 @@ class SCRNNDetector(base.AnomalyDetector):
         self._process(is_learning=True)
 
     def explain_one(self, x: dict[Hashable, Any]) -> dict[str, Cause]:
-        """What each sensor contributes to the score of a record. Changes nothing."""
+        """What each sensor contributes to the least probable channel of a record. Changes nothing."""
         return self.explain_assessed(self.assess_one(x))
 
     @property
@@ -277,7 +277,7 @@ class SCRNNDetector(base.AnomalyDetector):
         blame, *band = self._machine.contributions(0, channel, assessed.numbers)
         total = float(blame.sum())
         share = blame / total if total > 0 else np.full(len(blame), 1 / max(1, len(blame)))
-        known = self._machine.table(0)[at.KNOWN] > 0
+        known = (self._machine.table(0)[at.KNOWN] > 0) | ((channel >= ch.N_CALIBRATED) & np.isfinite(band[1]))
         heard = (assessed.measured[at.USED] > 0) | (assessed.measured[at.PRESENT] > 0)
         kind: Literal["fast", "slow"] = "fast" if channel in ch.FAST else "slow"
         causes = {}

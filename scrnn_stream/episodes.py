@@ -19,6 +19,7 @@ OFF_P = 1e-3  # hysteresis: an episode stays open while p is below this
 SEVERE_P = 1e-9
 DECADES_PER_EXCESS = 2.0  # by which the threshold falls for each alert beyond the budget
 DECADES_PER_LACK = 0.5  # by which it rises for each one that was not raised
+MOST_OWED, MOST_SAVED = 3.0, 4.0  # alerts that are remembered as too many, or as not raised: no longer past binds
 SUPPRESSED = 3.0  # of so many improbable stretches the on-delay lets about one through
 LARGEST_P = 0.05  # the threshold stays below it, however large the budget
 RECORDS_PER_DAY = 1440.0  # assumed of data without time: one record a minute
@@ -70,7 +71,7 @@ class AlertPolicy:
     Parameters
     ----------
     alerts_per_day
-        The budget: how many anomaly episodes a day this machine may raise while nothing is wrong with it.
+        The budget: how many anomaly episodes a day this machine is to raise while nothing is wrong with it.
     """
 
     alerts_per_day: float = 1.0
@@ -82,6 +83,8 @@ class AlertPolicy:
     last_time: float | None = None
     n_improbable: int = 0  # in a row
     n_probable: int = OFF_DELAY  # in a row
+    balance: float = 0.0  # alerts allowed and not raised, as far as they are remembered
+    closing_p: float = OFF_P  # p above it is probable; what is open keeps the one it was opened with
 
     def skip(self, time: float | None) -> None:
         """Take a record that cannot be judged, because the detector is learning. What was open is over."""
@@ -97,13 +100,17 @@ class AlertPolicy:
         self._count(time)
         self.n_judged += 1
         threshold = self.threshold
+        if not self.is_open:
+            self.closing_p = max(OFF_P, threshold)
         self.n_improbable = self.n_improbable + 1 if p < threshold else 0
-        self.n_probable = self.n_probable + 1 if p > max(OFF_P, threshold) else 0
+        self.n_probable = self.n_probable + 1 if p > self.closing_p else 0
         if self.is_calm:
             self.is_open = False
         elif not self.is_open and self.n_improbable >= ON_DELAY and may_open():
             self.is_open = True
             self.n_raised += 1
+            self.balance = max(-MOST_OWED, self.balance - 1)
+        self.balance = min(MOST_SAVED, self.balance + self.alerts_per_day / self.records_per_day)
 
     def close(self) -> None:
         """End what is open or about to open: what was improbable is the new normal."""
@@ -139,7 +146,7 @@ class AlertPolicy:
     @property
     def brake(self) -> float:
         """Decades that the threshold falls by, if another alert is more than the budget allows; below 0 it rises."""
-        excess = self.n_raised + 1 - self.budget.allowance
+        excess = 1 - self.balance
         return (DECADES_PER_EXCESS if excess > 0 else DECADES_PER_LACK) * excess
 
     def _count(self, time: float | None) -> None:

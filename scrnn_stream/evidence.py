@@ -248,10 +248,12 @@ def of_extreme(out: Array, kind: int, j: int, machine: Machine, desk: Desk) -> N
         low = high = np.nan
     shift = 0.0
     if kind == X_ERROR:  # told by the reading, and by what was forecast
-        shift = x[j] - value
+        shift = values[X_READING, j] - value
     elif kind == X_SPREAD:
         value, low, high = value * value, max(low, 0.0) ** 2, high * high
     elif kind >= X_ADJUSTED:
         shift = values[X_READING, j] - values[X_ADJUSTED, j]
     out[JUDGED, j], out[LOW, j], out[HIGH, j] = value + shift, low + shift, high + shift
     out[EXPECTED, j] = shift if kind == X_ERROR or kind >= X_ADJUSTED else 0.5 * (low + high)
+    if kind in (X_READING, X_ERROR, X_ADJUSTED):
+        out[JUDGED, j] = x[j]  # as it came: its averages know it limited

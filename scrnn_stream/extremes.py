@@ -1,8 +1,8 @@
 """New extremes: values that a sensor has never shown, of nine kinds, and how improbable they are.
 
-Records calibrate themselves[^1]: of n exchangeable values the last is the largest with probability 1 / n, whatever
-their distribution. How far it leaves the range seen so far makes it less probable still. Everything enters the range,
-calm or not: what has happened once is not new.
+Records calibrate themselves[^1]: of n exchangeable values the last is the largest or the least with probability 2 / n,
+whatever their distribution. How far it leaves the range seen so far makes it less probable still. Everything enters the
+range, calm or not: what has happened once is not new.
 
 `extremes` (N_OF_EXTREME, N_EXTREMES, D) holds of each kind and sensor how many values there were, their range and an
 average.
@@ -25,7 +25,8 @@ Array = NDArray[Any]
 N_LEAST = 150  # values before a new one is judged
 FLOOR = 0.02  # of the range: the scale of an excess
 UNCERTAIN = 50.0  # values at which that scale is twice as large
-LARGEST_P = 5e-4  # less improbable, a new extreme is nothing: of many kinds and sensors one is always a little new
+NOTHING, SOMETHING = 3.0, 3.6  # decades: of many kinds and sensors one is always a little new; from here on it counts
+SMALLEST_P = 1e-300
 SHAPE = 0.3  # of the Pareto tail of an excess: heavier than that of Student's t with 4 degrees of freedom
 
 
@@ -52,7 +53,7 @@ def probability_of(values: Array, extremes: Array, kind: int, j: int) -> float:
     """How improbable a value of sensor j is if it is a new extreme of its kind; 1 if it is none."""
     n, low, high = extremes[at.N_SEEN, kind, j], extremes[at.SEEN_LOW, kind, j], extremes[at.SEEN_HIGH, kind, j]
     beyond = tail_beyond(values[kind, j], low, high, n, FLOOR)
-    return beyond / (n + 1) if beyond < 1 else 1.0
+    return max(2 * beyond / (n + 1), SMALLEST_P) if beyond < 1 else 1.0
 
 
 @jit
@@ -65,7 +66,8 @@ def least_probable(values: Array, extremes: Array, kind: int) -> float:
             least = min(least, probability_of(values, extremes, kind, j))
     if n == 0:
         return np.nan
-    return n * least if n * least < LARGEST_P else 1.0
+    decades = -np.log10(n * least)
+    return float((n * least) ** min(max((decades - NOTHING) / (SOMETHING - NOTHING), 0.0), 1.0))
 
 
 @jit

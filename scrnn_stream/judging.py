@@ -22,6 +22,7 @@ from scrnn_stream._layout import N_COUNTS as N_NETWORK_COUNTS
 from scrnn_stream.absorbing import learn_picture, refresh, variance_of
 from scrnn_stream.calibration import (
     LOG_CLUSTER_LENGTHS,
+    SMALLEST_P,
     believed,
     cluster_probability,
     learn_value,
@@ -41,6 +42,7 @@ from scrnn_stream.channels import (
     X_READING,
 )
 from scrnn_stream.evidence import advance, measure
+from scrnn_stream.extremes import see_nothing
 from scrnn_stream.features import LARGEST_READING, learn_scale, scaled, unscaled
 from scrnn_stream.picture import limited
 from scrnn_stream.season import learn_season
@@ -89,6 +91,7 @@ def look(head: Array, numbers: Array, counts: Array, calm: Array) -> tuple[float
             n_looking += 1
         head[k] = p
         least = min(least, p)
+    least, least_of_tails = max(least, SMALLEST_P), max(least_of_tails, SMALLEST_P)
     return min(1.0, max(1, n_looking) * least), min(1.0, max(1, n_of_tails) * least_of_tails)
 
 
@@ -224,9 +227,10 @@ def forget(machine: Machine, desk: Desk) -> None:
 
 @jit
 def adopt(machine: Machine, desk: Desk) -> None:
-    """Adopt a lasting new state: scale, picture and tails are learned anew, the network keeps its weights."""
+    """Adopt a lasting new state: scale, picture, tails and extremes start anew, the network keeps its weights."""
     numbers, counts, _, table, _, _, _, _ = machine
     numbers[at.EVIDENCE] = 0.0
+    see_nothing(at.extremes_of(numbers, table.shape[1]))
     counts[at.N_IMPROBABLE] = 0
     counts[at.N_REGIMES] += 1
     table[at.SCALE_MEAN : at.N_SCALED + 1] = 0.0

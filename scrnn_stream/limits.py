@@ -78,7 +78,7 @@ class SensorLimits:
 
     def admits(self, deviation: float, side: float) -> bool:
         """Whether a departure is large enough, and to a `side` (by its sign) that matters. What is unknown matters."""
-        if self.direction != "both" and not math.isnan(side) and (side > 0) != (self.direction == "high"):
+        if self.direction != "both" and side != 0 and not math.isnan(side) and (side > 0) != (self.direction == "high"):
             return False
         return not abs(deviation) < self.min_deviation
 

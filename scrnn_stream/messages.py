@@ -15,6 +15,7 @@ VERBS: dict[Quantity, str] = {
     "reading": "reads",
     "average": "averages",
     "long average": "averages, in the long run,",
+    "change": "changes, on average, by",
     "error": "misses its forecast by",
 }
 N_NAMED = 3  # sensors named after the first

@@ -24,7 +24,7 @@ WEEK_S = 7 * DAY_S
 N_DAILY = 3  # harmonics of the day
 N_REGRESSORS = 1 + 2 * N_DAILY + 2
 MEMORY_S = 11.6 * DAY_S  # of the weights
-LARGEST_TRACE = 1e6  # of the covariance: regressors that never move would let it grow without end
+LARGEST_VARIANCE = 1e5  # of a weight: regressors that never move would let it grow without end
 
 
 @jit
@@ -55,7 +55,7 @@ def learn_season(weights: Array, covariance: Array, gain: Array, f: Array, x: Ar
     q = exp(-dt / memory), dt in seconds. The first reading of a sensor is its first expectation: none is NaN.
     """
     keep = math.exp(-min(max(dt, 0.0), MEMORY_S) / MEMORY_S)
-    spread, trace = keep, 0.0
+    spread = keep
     for i in range(f.size):
         gain[i] = 0.0
         for k in range(f.size):
@@ -64,9 +64,12 @@ def learn_season(weights: Array, covariance: Array, gain: Array, f: Array, x: Ar
     for i in range(f.size):
         for k in range(f.size):
             covariance[i, k] = (covariance[i, k] - gain[i] * gain[k] / spread) / keep
-        trace += covariance[i, i]
-    if trace > LARGEST_TRACE:
-        covariance *= LARGEST_TRACE / trace
+    for i in range(f.size):  # scaling a row and its column keeps the others, and the matrix positive
+        if covariance[i, i] > LARGEST_VARIANCE:
+            scale = math.sqrt(LARGEST_VARIANCE / covariance[i, i])
+            for k in range(f.size):
+                covariance[i, k] *= scale
+                covariance[k, i] *= scale
     for j in range(x.size):
         if not np.isfinite(x[j]):
             continue

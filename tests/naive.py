@@ -258,7 +258,7 @@ def absorbed(mean, covariance, n, v, present, memory, weight, largest_jump):
     return mean + gain * step, (1 - g) * (covariance + g * np.outer(step, step))
 
 
-def new_extremes(past, values, N_LEAST, FLOOR, UNCERTAIN, SHAPE, LARGEST_P):
+def new_extremes(past, values, N_LEAST, FLOOR, UNCERTAIN, SHAPE, NOTHING, SOMETHING):
     """p of the least probable new extreme of one kind, given all past values (n, D); NaN if none can be judged."""
     ps = []
     for seen, value in zip(past.T, values, strict=True):

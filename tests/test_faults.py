@@ -140,7 +140,7 @@ class TestEntrants:
 class TestTheTrials:
     def test_ours_catches_a_large_shift_and_names_the_sensor(self):
         machine = Machine(60.0 * np.arange(1300), calm(), (BEGIN,))
-        trials = list(trials_of(Ours(), SENSORS, machine, 0, threshold=0.6, rest=REST))
+        trials = list(trials_of(Ours(), SENSORS, machine, 0, threshold=0.5, rest=REST))
         assert [(trial.kind, trial.size) for trial in trials] == [(fault.kind, fault.size) for fault in FAULTS]
         [shift] = (trial for trial in trials if (trial.kind, trial.size) == ("level shift", "8 sd"))
         assert shift.delay is not None
