@@ -18,8 +18,9 @@ no season             all but the three extremes that are adjusted for day and w
 no bound on belief    all; what fitted tails say far beyond their values is believed to the letter
 no calibration        no probabilities: the seven statistics in multiples of their calm means, and the largest counts
 
-The others are runs of their own: other sizes, no context units (the simple recurrent network), decays that are not
-learned, an error that travels back one record. `no protection` is no row: that threshold is compiled in.
+The others are runs of their own: a network that keeps its starting weights, one without context units (the simple
+recurrent network), decays that are not learned, an error that travels back one record, other sizes. `no protection` is
+no row: that threshold is compiled in.
 
 standard, low FP, low FN, windows, false rows   of NAB, by onsets, as in benchmarks/nab.py
 VUS-PR, AP, AUC                                 of SKAB, means over its files, as in benchmarks/skab.py
@@ -55,6 +56,7 @@ from scrnn_stream import SCRNN, SCRNNDetector
 Array = NDArray[Any]
 
 AS_SHIPPED = "as shipped"
+NEXT_TO_NOTHING = 1e-12  # a rate of 0 is refused
 N_PROCESSES = min(2, os.cpu_count() or 1)
 
 
@@ -77,6 +79,7 @@ class FixedDecay(SCRNNDetector):
 
 CHANGES: dict[str, tuple[type[SCRNNDetector], dict[str, Any]]] = {
     AS_SHIPPED: (SCRNNDetector, {}),
+    "never learns": (SCRNNDetector, {"lr": NEXT_TO_NOTHING}),
     "no context units": (SCRNNDetector, {"n_context": 0}),
     "fixed decays": (FixedDecay, {}),
     "truncation at 1": (SCRNNDetector, {"truncation_length": 1}),

@@ -16,7 +16,7 @@ from benchmarks.contender import Reading
 from scrnn_stream import SCRNNDetector
 from scrnn_stream import places as at
 from scrnn_stream.anomaly import GRACE_PERIOD
-from scrnn_stream.calibration import SMALLEST_P, n_missing
+from scrnn_stream.calibration import N_NEEDED, SMALLEST_P
 from scrnn_stream.channels import CALIBRATED, CHANNELS, N_CALIBRATED
 from scrnn_stream.judging import PROTECTION_P
 
@@ -40,25 +40,25 @@ class Evidence(NamedTuple):
 
 def gathered(detector: SCRNNDetector, xs: Iterable[Reading]) -> Evidence:
     """The evidence of one run from the first record on."""
-    rows = [_of_record(detector, x) for x in xs]
-    return Evidence(*(np.array(column) for column in zip(*rows, strict=True)))
-
-
-def _of_record(detector: SCRNNDetector, x: Reading) -> tuple[Array, Array, Array, Array, bool]:
-    assessed = detector.assess_one(x)
-    statistics = assessed.numbers[at.HEADER + at.STATISTICS : at.HEADER + at.OF_TAIL]
-    counts = detector._machine.counts[0]  # an assessment does not tell which channels are calibrated
-    young = [n_missing(counts, channel) > 0 for channel in range(N_CALIBRATED)]
-    is_looking = np.isfinite(statistics) & ~np.array(young + [False] * len(EXTREMES))
-    detector.learn_assessed(assessed, x)
-    return assessed.p_channels, statistics, is_looking, assessed.p_of_tail, assessed.p_of_tails >= PROTECTION_P
+    xs = list(xs)
+    heads, n_calm = np.zeros((len(xs), at.MEASURED)), np.zeros((len(xs), N_CALIBRATED))
+    p_of_tails = np.ones(len(xs))
+    for row, x in enumerate(xs):
+        assessed = detector.assess_one(x)
+        heads[row], p_of_tails[row] = assessed.numbers[at.HEADER : at.HEADER + at.MEASURED], assessed.p_of_tails
+        n_calm[row] = detector._machine.counts[0, at.N_CALM : at.N_CALM + N_CALIBRATED]  # no assessment tells them
+        detector.learn_assessed(assessed, x)
+    p, statistics, p_of_tail = np.split(heads, [at.STATISTICS, at.OF_TAIL], axis=1)
+    is_looking = np.isfinite(statistics)
+    is_looking[:, :N_CALIBRATED] &= n_calm >= N_NEEDED
+    return Evidence(p, statistics, is_looking, p_of_tail, p_of_tails >= PROTECTION_P)
 
 
 def combined(p: Array, is_looking: Array) -> Array:
     """The least p of each record, with the price of each look."""
     n = np.maximum(1, is_looking.sum(axis=1))
-    least: Array = np.where(is_looking, p, 1.0).min(axis=1)
-    return np.minimum(1.0, n * least)
+    least: Array = np.minimum(1.0, n * np.where(is_looking, p, 1.0).min(axis=1))
+    return least
 
 
 def decades(p: Array) -> Array:
