@@ -45,47 +45,17 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks import nab, skab_files
+from benchmarks.changes import AS_SHIPPED, CHANGES, fresh
 from benchmarks.contender import Reading, Scored
 from benchmarks.nab_scoring import PROFILES
 from benchmarks.parts import PARTS, Part, gathered
 from benchmarks.skab_files import N_TRAINING
 from benchmarks.skab_scoring import Ranking, ranking
 from benchmarks.stamp import stamp, write_json
-from scrnn_stream import SCRNN, SCRNNDetector
 
 Array = NDArray[Any]
 
-AS_SHIPPED = "as shipped"
-NEXT_TO_NOTHING = 1e-12  # a rate of 0 is refused
 N_PROCESSES = min(2, os.cpu_count() or 1)
-
-
-class FixedDecay(SCRNNDetector):
-    """Context units whose decays stay where they start."""
-
-    def _new_network(self, n_sensors: int) -> SCRNN:
-        return SCRNN(
-            n_sensors,
-            n_sensors,
-            n_hidden=self.n_hidden,
-            n_context=self.n_context,
-            memory=self.memory,
-            learn_decay=False,
-            truncation_length=self.truncation_length,
-            lr=self.lr,
-            seed=self.seed,
-        )
-
-
-CHANGES: dict[str, tuple[type[SCRNNDetector], dict[str, Any]]] = {
-    AS_SHIPPED: (SCRNNDetector, {}),
-    "never learns": (SCRNNDetector, {"lr": NEXT_TO_NOTHING}),
-    "no context units": (SCRNNDetector, {"n_context": 0}),
-    "fixed decays": (FixedDecay, {}),
-    "truncation at 1": (SCRNNDetector, {"truncation_length": 1}),
-    "half the sizes": (SCRNNDetector, {"n_hidden": 16, "n_context": 8}),
-    "double the sizes": (SCRNNDetector, {"n_hidden": 64, "n_context": 32}),
-}
 
 
 class Run(NamedTuple):
@@ -95,10 +65,6 @@ class Run(NamedTuple):
     seed: int
     nab: Path
     skab: Path
-
-    def fresh(self) -> SCRNNDetector:
-        make, parameters = CHANGES[self.change]
-        return make(time_key="timestamp", seed=self.seed, **parameters)
 
 
 class Row(NamedTuple):
@@ -160,7 +126,7 @@ def scores_of(run: Run, parts: dict[str, Part], files: Iterable[Iterable[Reading
     """The scores of each file by each part."""
     scores: dict[str, list[Array]] = {name: [] for name in parts}
     for xs in files:
-        evidence = gathered(run.fresh(), xs)
+        evidence = gathered(fresh(run.change, run.seed), xs)
         for name, part in parts.items():
             scores[name].append(part(evidence))
     return scores

@@ -8,7 +8,11 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
-from benchmarks.ablation import CHANGES, Run, spread
+from benchmarks.ablation import spread
+from benchmarks.ablation_faults import catches, shares
+from benchmarks.changes import CHANGES, fresh
+from benchmarks.fault_bank import FAULTS
+from benchmarks.fault_beds import Bed, Calm, Machine
 from benchmarks.parts import ERRORS, PARTS, Evidence, combined, decades, gathered, uncalibrated, without
 from scrnn_stream import SCRNNDetector
 from scrnn_stream.channels import CHANNELS, N_CALIBRATED, N_CHANNELS
@@ -70,10 +74,21 @@ class TestTheParts:
 
 class TestTheRuns:
     @pytest.mark.parametrize("change", CHANGES)
-    def test_can_all_be_made(self, change, tmp_path):
-        detector = Run(change, 0, tmp_path, tmp_path).fresh()
-        assert gathered(detector, records(3, n_calm=3)).p.shape == (3, N_CHANNELS)
+    def test_can_all_be_made(self, change):
+        assert gathered(fresh(change, 0), records(3, n_calm=3)).p.shape == (3, N_CHANNELS)
 
     def test_are_told_by_mean_and_deviation(self):
         assert spread([1.0, 2.0], 1) == "1.5 ±0.7"
         assert spread([0.1234], 3) == "0.123"
+
+
+class TestTheFaults:
+    def test_all_parts_are_judged_on_every_fault_at_the_same_place(self):
+        rng = np.random.default_rng(0)
+        times, readings = 60.0 * np.arange(1600), rng.standard_normal((1600, 2))
+        machine = Machine(times[:1200], readings[:1200], (1000,))
+        bed = Bed("noise", ["a", "b"], [machine], [Calm(times, readings, (slice(400, None),))])
+        caught = catches(bed, "as shipped", 0)
+        assert len(caught) == len(FAULTS) * len(PARTS)
+        assert not any(catch.is_caught for catch in caught if catch.kind == "nothing")
+        assert shares("noise", "as shipped", caught)["level shift"] >= 0.5
