@@ -118,8 +118,8 @@ class SCRNNDetector(base.AnomalyDetector):
     which a network that keeps learning cannot forget. Each is turned into a tail probability by the stream's own calm
     past (rank, then a generalised Pareto tail), of which little is believed beyond what that past can bear out. A third
     kind asks whether a sensor shows what it never did, by the hour of day and week if there is a `time_key`. The least
-    p, with the price of looking more than once, gives the score d / (3 + d) where d is -log10 p: 0.5 means one calm record
-    in a thousand, on every stream.
+    p, with the price of looking more than once, gives the score d / (3 + d) where d is -log10 p: 0.5 means one calm
+    record in a thousand, on every stream.
 
     The picture of calm is protected: records less probable than 1e-5 do not enter it, so a lasting fault stays visible.
     After `accept_after` such records in a row the new state is adopted, and the picture is learned from scratch. The

@@ -127,7 +127,7 @@ def imagine(values: Array, j: int, has_season: bool, extremes: Array, machine: M
     if table[at.N_AVERAGED, j] >= SETTLING and np.isfinite(scratch[at.ERRORS, j]):
         values[X_ERROR, j], values[X_SPREAD, j] = scratch[at.ERRORS, j], measured[VALUE_OF[SPREAD], j]
     if has_season:
-        values[X_ADJUSTED, j] = reading - expectation(at.regressors_of(work)[0], table[at.WEIGHTS :], j)
+        values[X_ADJUSTED, j] = reading - expectation(at.regressors_of(work)[0], table[at.WEIGHTS : at.PICTURE], j)
         fade(values, X_AVERAGE_ADJUSTED, j, values[X_ADJUSTED, j], KEEP_CHANGE, extremes)
         fade(values, X_LONG_ADJUSTED, j, values[X_ADJUSTED, j], KEEP_LONG, extremes)
 

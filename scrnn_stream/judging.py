@@ -186,7 +186,7 @@ def learn(time: float, grace_period: int, accept_after: int, machine: Machine, d
         if np.isfinite(time):
             f, last = at.regressors_of(work), numbers[at.TIME]
             learn_season(
-                table[at.WEIGHTS :],
+                table[at.WEIGHTS : at.PICTURE],
                 at.season_of(numbers),
                 f[1],
                 f[0],

@@ -268,9 +268,9 @@ def new_extremes(past, values, N_LEAST, FLOOR, UNCERTAIN, SHAPE, NOTHING, SOMETH
         width, excess = np.ptp(seen), max(value - seen.max(), seen.min() - value)
         is_new = excess > 0 and width > 0
         z = excess / (width * FLOOR * (1 + UNCERTAIN / len(seen))) if is_new else 0
-        ps.append((1 + SHAPE * z) ** (-1 / SHAPE) / (len(seen) + 1) if is_new else 1)
+        ps.append(2 * (1 + SHAPE * z) ** (-1 / SHAPE) / (len(seen) + 1) if is_new else 1)
     p = len(ps) * min(ps) if ps else np.nan
-    return 1.0 if p >= LARGEST_P else p
+    return p ** np.clip((-np.log10(p) - NOTHING) / (SOMETHING - NOTHING), 0, 1)
 
 
 def season_regressors(time, age, n_daily=3):

@@ -11,7 +11,7 @@ from scrnn_stream import SCRNNDetector
 from scrnn_stream import extremes as ex
 from scrnn_stream import places as at
 from scrnn_stream.channels import N_CALIBRATED, N_EXTREMES, X_CHANGE, X_READING
-from scrnn_stream.extremes import N_LEAST, NOTHING, SOMETHING, least_probable, see_nothing, tail_beyond, take_in
+from scrnn_stream.extremes import N_LEAST, SOMETHING, least_probable, see_nothing, tail_beyond, take_in
 from scrnn_stream.judging import PROTECTION_P, forget
 from tests.naive import new_extremes
 from tests.watching import Watched

@@ -43,7 +43,7 @@ def test_without_limits_every_departure_matters_and_none_is_out_of_range() -> No
 def test_a_departure_matters_from_the_deviation_on_and_to_its_side(deviation: float, least: float) -> None:
     both, high, low = (SensorLimits(min_deviation=least, direction=d) for d in ("both", "high", "low"))
     assert both.admits(deviation, deviation) == (abs(deviation) >= least)
-    assert high.admits(deviation, deviation) == (abs(deviation) >= least and deviation > 0)
+    assert high.admits(deviation, deviation) == (abs(deviation) >= least and deviation >= 0)
     assert low.admits(deviation, deviation) == (abs(deviation) >= least and deviation <= 0)
 
 
