@@ -15,12 +15,13 @@ no network at all     all but those of `error only`
 no slow evidence      all but those of `slow only`
 no new extremes       the seven calibrated channels
 no season             all but the three extremes that are adjusted for day and week
+no averages           all; a record does not count by the average of those before it
 no bound on belief    all; what fitted tails say far beyond their values is believed to the letter
 no calibration        no probabilities: the seven statistics in multiples of their calm means, and the largest counts
 
-The others are runs of their own: a network that keeps its starting weights, one without context units (the simple
-recurrent network), decays that are not learned, an error that travels back one record, other sizes. `no protection` is
-no row: that threshold is compiled in.
+The others are runs of their own: a network that keeps its starting weights, and with them expects the running mean;
+one without context units (the simple recurrent network); decays that are not learned; an error that travels back one
+record; other sizes. `no protection` is no row: that threshold is compiled in.
 
 standard, low FP, low FN, windows, false rows   of NAB, by onsets, as in benchmarks/nab.py
 VUS-PR, AP, AUC                                 of SKAB, means over its files, as in benchmarks/skab.py

@@ -18,7 +18,7 @@ from scrnn_stream import places as at
 from scrnn_stream.anomaly import GRACE_PERIOD
 from scrnn_stream.calibration import N_NEEDED, SMALLEST_P
 from scrnn_stream.channels import CALIBRATED, CHANNELS, N_CALIBRATED
-from scrnn_stream.judging import PROTECTION_P
+from scrnn_stream.judging import KEEP_EVIDENCE, PROTECTION_P
 
 Array = NDArray[Any]
 
@@ -36,22 +36,24 @@ class Evidence(NamedTuple):
     is_looking: Array  # (n, N_CHANNELS): the channel had something to say
     p_of_tail: Array  # (n, N_CALIBRATED)
     is_calm: Array  # (n): probable enough to enter the picture of calm
+    regime: Array  # (n): how many new states were adopted before; averages of evidence begin anew with each
 
 
 def gathered(detector: SCRNNDetector, xs: Iterable[Reading]) -> Evidence:
     """The evidence of one run from the first record on."""
     xs = list(xs)
     heads, n_calm = np.zeros((len(xs), at.MEASURED)), np.zeros((len(xs), N_CALIBRATED))
-    p_of_tails = np.ones(len(xs))
+    p_of_tails, regime = np.ones(len(xs)), np.zeros(len(xs), int)
     for row, x in enumerate(xs):
         assessed = detector.assess_one(x)
         heads[row], p_of_tails[row] = assessed.numbers[at.HEADER : at.HEADER + at.MEASURED], assessed.p_of_tails
         n_calm[row] = detector._machine.counts[0, at.N_CALM : at.N_CALM + N_CALIBRATED]  # no assessment tells them
+        regime[row] = detector.n_regimes
         detector.learn_assessed(assessed, x)
     p, statistics, p_of_tail = np.split(heads, [at.STATISTICS, at.OF_TAIL], axis=1)
     is_looking = np.isfinite(statistics)
     is_looking[:, :N_CALIBRATED] &= n_calm >= N_NEEDED
-    return Evidence(p, statistics, is_looking, p_of_tail, p_of_tails >= PROTECTION_P)
+    return Evidence(p, statistics, is_looking, p_of_tail, p_of_tails >= PROTECTION_P, regime)
 
 
 def combined(p: Array, is_looking: Array) -> Array:
@@ -66,13 +68,27 @@ def decades(p: Array) -> Array:
     return np.maximum(0.0, -np.log10(np.maximum(p, SMALLEST_P)))
 
 
+def lasting(scores: Array, regime: Array) -> Array:
+    """A record counts no less than the average of the last ones, which begins anew with each regime."""
+    averages, average, last = np.empty(len(scores)), 0.0, 0
+    for row, (score, number) in enumerate(zip(scores.tolist(), regime.tolist(), strict=True)):
+        average = KEEP_EVIDENCE * (average if number == last else 0.0) + (1 - KEEP_EVIDENCE) * score
+        averages[row], last = average, number
+    return np.maximum(scores, averages)
+
+
 # -- parts ------------------------------------------------------------------------------------------------------------
 
 
-def left(evidence: Evidence, names: Iterable[str]) -> Array:
-    """The scores by these channels alone."""
+def alone(evidence: Evidence, names: Iterable[str]) -> Array:
+    """The scores by these channels, each record on its own."""
     places = [CHANNELS.index(name) for name in names]
     return decades(combined(evidence.p[:, places], evidence.is_looking[:, places]))
+
+
+def left(evidence: Evidence, names: Iterable[str]) -> Array:
+    """The scores by these channels."""
+    return lasting(alone(evidence, names), evidence.regime)
 
 
 def without(*names: str) -> tuple[str, ...]:
@@ -82,7 +98,7 @@ def without(*names: str) -> tuple[str, ...]:
 def as_the_tails_say(evidence: Evidence) -> Array:
     """The scores if all that a fitted tail says were believed."""
     p = np.concatenate([evidence.p_of_tail, evidence.p[:, N_CALIBRATED:]], axis=1)
-    return decades(combined(p, evidence.is_looking))
+    return lasting(decades(combined(p, evidence.is_looking)), evidence.regime)
 
 
 def uncalibrated(evidence: Evidence) -> Array:
@@ -114,6 +130,7 @@ PARTS: dict[str, Part] = {
     "no slow evidence": lambda evidence: left(evidence, without(*SLOW)),
     "no new extremes": lambda evidence: left(evidence, CALIBRATED),
     "no season": lambda evidence: left(evidence, without(*SEASON)),
+    "no averages": lambda evidence: alone(evidence, CHANNELS),
     "no bound on belief": as_the_tails_say,
     "no calibration": uncalibrated,
 }

@@ -13,7 +13,7 @@ from benchmarks.ablation_faults import catches, shares
 from benchmarks.changes import CHANGES, fresh
 from benchmarks.fault_bank import FAULTS
 from benchmarks.fault_beds import Bed, Calm, Machine
-from benchmarks.parts import ERRORS, PARTS, Evidence, combined, decades, gathered, uncalibrated, without
+from benchmarks.parts import ERRORS, PARTS, Evidence, combined, decades, gathered, lasting, uncalibrated, without
 from scrnn_stream import SCRNNDetector
 from scrnn_stream.channels import CHANNELS, N_CALIBRATED, N_CHANNELS
 
@@ -38,16 +38,22 @@ class TestTheCombination:
         assert combined(np.array([[0.2, 0.01]]), np.array([[False, False]])) == pytest.approx([1.0])
 
     def test_of_all_channels_is_what_the_detector_says(self):
-        xs, said, twin = records(700, n_calm=600), [], SCRNNDetector(time_key="timestamp", seed=0)
+        xs, said, twin = records(1300, n_calm=600), [], SCRNNDetector(time_key="timestamp", seed=0)
         for x in xs:
             said.append(twin.assess_one(x).p)
             twin.learn_one(x)
         evidence = gathered(SCRNNDetector(time_key="timestamp", seed=0), xs)
-        assert combined(evidence.p, evidence.is_looking) == pytest.approx(said)
+        assert PARTS["as shipped"](evidence) == pytest.approx(decades(np.array(said)))
         assert PARTS["as shipped"](evidence)[600:].max() > 5
 
     def test_counts_decades_from_zero(self):
         assert decades(np.array([1.0, 0.001, 0.0])) == pytest.approx([0, 3, 300])
+
+    def test_counts_no_less_than_the_average_since_the_regime_began(self):
+        scores, regime = np.where(np.arange(400) < 300, 4.0, 0.0), np.repeat([0, 1], [350, 50])
+        found = lasting(scores, regime)
+        assert found[:300] == pytest.approx(4.0)
+        assert found[[319, 349, 350]] == pytest.approx([4 * 0.5 ** (20 / 70), 4 * 0.5 ** (50 / 70), 0], rel=0.06)
 
 
 class TestTheParts:
@@ -59,7 +65,7 @@ class TestTheParts:
         p = np.ones((1, N_CHANNELS))
         p[0, CHANNELS.index("new_error")] = 1e-6
         looking, tails = np.full(p.shape, True), np.ones((1, N_CALIBRATED))
-        evidence = Evidence(p, p, looking, tails, np.array([True]))
+        evidence = Evidence(p, p, looking, tails, np.array([True]), np.array([0]))
         assert PARTS["error only"](evidence)[0] == pytest.approx(-math.log10(5e-6))
         assert PARTS["new extremes only"](evidence)[0] == pytest.approx(-math.log10(9e-6))
         assert [PARTS[name](evidence)[0] for name in ("slow only", "no network at all", "no new extremes")] == [0, 0, 0]
@@ -68,7 +74,7 @@ class TestTheParts:
         statistics, ones = np.full((400, N_CHANNELS), 2.0), np.ones((400, N_CHANNELS))
         statistics[300:, 0] = 10.0
         is_calm = np.arange(400) < 300
-        scores = uncalibrated(Evidence(ones, statistics, ones > 0, ones[:, :N_CALIBRATED], is_calm))
+        scores = uncalibrated(Evidence(ones, statistics, ones > 0, ones[:, :N_CALIBRATED], is_calm, is_calm))
         assert scores[[0, 199, 200, 299, 300, 399]] == pytest.approx([0, 0, 1, 1, 5, 5])
 
 
