@@ -67,7 +67,7 @@ def one_at_a_time(n_sensors: int) -> Callable[[], dict[str, float]]:
     records = [{f"s{j:02}": value for j, value in enumerate(row)} for row in X.tolist()]
     for x in records[:WARM_UP]:
         detector.learn_one(x)
-    machines, scores = np.zeros(N_TIMED, np.int64), np.zeros(N_TIMED)
+    machines, scores, p_of_tails = np.zeros(N_TIMED, np.int64), np.zeros(N_TIMED), np.zeros(N_TIMED)
     rows = np.column_stack([X[WARM_UP:], np.full(N_TIMED, np.nan)])
 
     def singly() -> None:
@@ -77,7 +77,7 @@ def one_at_a_time(n_sensors: int) -> Callable[[], dict[str, float]]:
 
     def inside() -> None:
         for is_learning in (False, True):
-            detector._machine.process(scores, rows, machines, is_learning)
+            detector._machine.process(scores, p_of_tails, rows, machines, is_learning)
 
     def measure() -> dict[str, float]:
         record = timed(singly, N_TIMED)
