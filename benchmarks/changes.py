@@ -14,17 +14,7 @@ class FixedDecay(SCRNNDetector):
     """Context units whose decays stay where they start."""
 
     def _new_network(self, n_sensors: int) -> SCRNN:
-        return SCRNN(
-            n_sensors,
-            n_sensors,
-            n_hidden=self.n_hidden,
-            n_context=self.n_context,
-            memory=self.memory,
-            learn_decay=False,
-            truncation_length=self.truncation_length,
-            lr=self.lr,
-            seed=self.seed,
-        )
+        return SCRNN.from_state(super()._new_network(n_sensors).to_state() | {"learn_decay": False})
 
 
 CHANGES: dict[str, tuple[type[SCRNNDetector], dict[str, Any]]] = {

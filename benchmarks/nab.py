@@ -42,7 +42,7 @@ from rich.table import Table
 from benchmarks.contender import OURS, Entry, Reading, Scored, scored
 from benchmarks.nab_scoring import PROFILES, Ground, best, ground, hits, n_probation, together
 from benchmarks.onsets import onsets, rises
-from benchmarks.peers import chosen, is_installed
+from benchmarks.peers import add_options, chosen, is_installed
 from benchmarks.stamp import stamp, write_json
 
 Array = NDArray[Any]
@@ -104,12 +104,9 @@ def keep(options: argparse.Namespace, figures: Sequence[Figures]) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, metavar="NAB_DIR")
-    parser.add_argument("--out", type=Path, metavar="DIR")
-    parser.add_argument("--peers", default="none", metavar="all|none|NAME,...")
-    parser.add_argument("--peers-only", action="store_true", help="leave ours out")
+    add_options(parser)
     parser.add_argument("--seeds", type=int, default=1, help="runs of each detector that draws random numbers")
     parser.add_argument("--raw", action="store_true", help="write raw scores instead of onsets")
-    parser.add_argument("--json", type=Path, metavar="FILE")
     return parser.parse_args()
 
 

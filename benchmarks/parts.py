@@ -16,8 +16,9 @@ from benchmarks.contender import Reading
 from scrnn_stream import SCRNNDetector
 from scrnn_stream import places as at
 from scrnn_stream.anomaly import GRACE_PERIOD
-from scrnn_stream.calibration import N_NEEDED, SMALLEST_P
+from scrnn_stream.calibration import N_NEEDED
 from scrnn_stream.channels import CALIBRATED, CHANNELS, N_CALIBRATED
+from scrnn_stream.extremes import SMALLEST_P
 from scrnn_stream.judging import KEEP_EVIDENCE, PROTECTION_P
 
 Array = NDArray[Any]

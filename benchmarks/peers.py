@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 from benchmarks.contender import Contender, Entry
 
@@ -60,6 +62,14 @@ def chosen(text: str) -> list[Entry]:
     if unknown:
         raise SystemExit(f"no peer is named {unknown[0]!r}; there are: {', '.join(by_name)}")
     return [by_name[name] for name in names]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the benchmarks of quality ask alike: which peers, and where the scores and the figures go."""
+    parser.add_argument("--out", type=Path, metavar="DIR")
+    parser.add_argument("--peers", default="none", metavar="all|none|NAME,...")
+    parser.add_argument("--peers-only", action="store_true", help="leave ours out")
+    parser.add_argument("--json", type=Path, metavar="FILE")
 
 
 def is_installed(entry: Entry) -> bool:

@@ -35,7 +35,7 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.contender import OURS, Entry, scored
-from benchmarks.peers import chosen, is_installed
+from benchmarks.peers import add_options, chosen, is_installed
 from benchmarks.skab_files import N_TRAINING, File, read
 from benchmarks.skab_scoring import Ranking, Tally, ranking, tally
 from benchmarks.stamp import stamp, write_json
@@ -87,11 +87,8 @@ def keep(options: argparse.Namespace, figures: Sequence[Figures]) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, metavar="SKAB_DIR")
-    parser.add_argument("--out", type=Path, metavar="DIR")
-    parser.add_argument("--peers", default="none", metavar="all|none|NAME,...")
-    parser.add_argument("--peers-only", action="store_true", help="leave ours out")
+    add_options(parser)
     parser.add_argument("--alerts-per-day", type=float, default=1.0)
-    parser.add_argument("--json", type=Path, metavar="FILE")
     return parser.parse_args()
 
 

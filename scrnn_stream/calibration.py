@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scrnn_stream import places as at
 from scrnn_stream._compile import jit, view
 from scrnn_stream.channels import CLUSTER_LENGTHS, HALF_LIVES, N_CALIBRATED, RANGE
-from scrnn_stream.extremes import tail_beyond
+from scrnn_stream.extremes import SMALLEST_P, tail_beyond
 from scrnn_stream.places import DELAYS, MEMORY
 
 Array = NDArray[Any]
@@ -33,7 +33,6 @@ TAIL_QUANTILE = 0.9
 PRIOR_SHAPE = 0.1  # moderately heavy: between an exponential tail (0) and Student's t with 5 degrees of freedom (0.2)
 UNCERTAINTY = 0.2  # added to the shape, divided by the root of the number of clusters
 PRIOR_WEIGHT = 30  # clusters of excesses that weigh as much as the prior
-SMALLEST_P = 1e-300
 LEAST, LARGEST = 3, 4  # in what is known of a channel
 CREDIBLE_FLOOR = 1.0  # ranges of the values: the scale of an excess that is believed
 BELIEF = 0.2  # how much of what a tail says beyond that is believed

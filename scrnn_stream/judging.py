@@ -22,7 +22,6 @@ from scrnn_stream._layout import N_COUNTS as N_NETWORK_COUNTS
 from scrnn_stream.absorbing import learn_picture, refresh, variance_of
 from scrnn_stream.calibration import (
     LOG_CLUSTER_LENGTHS,
-    SMALLEST_P,
     believed,
     cluster_probability,
     learn_value,
@@ -42,7 +41,7 @@ from scrnn_stream.channels import (
     X_READING,
 )
 from scrnn_stream.evidence import advance, measure
-from scrnn_stream.extremes import see_nothing
+from scrnn_stream.extremes import SMALLEST_P, see_nothing
 from scrnn_stream.features import LARGEST_READING, learn_scale, scaled, unscaled
 from scrnn_stream.picture import limited
 from scrnn_stream.season import learn_season

@@ -16,7 +16,6 @@ from scrnn_stream.calibration import (
     DELAYS,
     LOG_CLUSTER_LENGTHS,
     N_NEEDED,
-    SMALLEST_P,
     TAIL_QUANTILE,
     believed,
     cluster_probability,
@@ -33,6 +32,7 @@ from scrnn_stream.calibration import (
     to_score,
     window_at,
 )
+from scrnn_stream.extremes import SMALLEST_P
 from scrnn_stream.places import MEMORY, REFIT_EVERY
 from tests.naive import fit_tail as naive_fit
 from tests.naive import tail_probability as naive_probability
