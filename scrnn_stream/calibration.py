@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from scrnn_stream import places as at
 from scrnn_stream._compile import jit, view
-from scrnn_stream.channels import CLUSTER_LENGTHS, HALF_LIVES, N_CALIBRATED, RANGE
+from scrnn_stream.channels import CLUSTER_LENGTHS, HALF_LIVES, LEVEL, N_CALIBRATED, RANGE
 from scrnn_stream.extremes import SMALLEST_P, tail_beyond
 from scrnn_stream.places import DELAYS, MEMORY
 
@@ -35,7 +35,7 @@ UNCERTAINTY = 0.2  # added to the shape, divided by the root of the number of cl
 PRIOR_WEIGHT = 30  # clusters of excesses that weigh as much as the prior
 LEAST, LARGEST = 3, 4  # in what is known of a channel
 CREDIBLE_FLOOR = 1.0  # ranges of the values: the scale of an excess that is believed
-BELIEF = 0.2  # how much of what a tail says beyond that is believed
+BELIEF = 0.2  # how much of what a tail says of many sensors beyond that is believed
 LOG_CLUSTER_LENGTHS = np.log(CLUSTER_LENGTHS)
 BLOCK = 8  # values in one register
 LOG_OF_TAIL = math.log(100)  # the tail begins at p = 0.01
@@ -211,12 +211,27 @@ def order_windows(counts: Array, calm: Array) -> None:
 
 
 @jit
+def forget_tails(numbers: Array, counts: Array) -> None:
+    """No channel has values yet."""
+    counts[at.N_CALM : at.N_COUNTS] = 0
+    for channel in range(N_CALIBRATED):
+        tail = at.tail_of(numbers, channel)
+        tail[LEAST], tail[LARGEST] = np.inf, -np.inf
+
+
+@jit
+def widen(tail: Array, value: float) -> None:
+    """The range of a channel's values takes one in."""
+    tail[LEAST], tail[LARGEST] = min(tail[LEAST], value), max(tail[LARGEST], value)
+
+
+@jit
 def learn_value(numbers: Array, counts: Array, calm: Array, moving: Array, channel: int, value: float) -> None:
     """Take a calm value in; fit the channel's tail anew every so often."""
     ring, n, tail = at.ring_of(calm, channel), counts[at.N_CALM + channel], at.tail_of(numbers, channel)
     ring[n % ring.size] = value
-    tail[LEAST] = value if n == 0 else min(tail[LEAST], value)
-    tail[LARGEST] = value if n == 0 else max(tail[LARGEST], value)
+    if channel >= LEVEL:
+        widen(tail, value)
     counts[at.N_CALM + channel] = n + 1
     if n + 1 >= N_NEEDED[channel] and n + 1 - counts[at.N_FITTED + channel] >= at.REFIT_EVERY:
         refit(numbers, counts, calm, moving, channel)
@@ -249,19 +264,28 @@ def probability(numbers: Array, counts: Array, calm: Array, channel: int, value:
 def least_credible(numbers: Array, counts: Array, channel: int, value: float) -> float:
     """The least p that n values bear out: 1 / (n + 1) within their range, and less the farther beyond it.
 
-    However well a tail fits, what it says far beyond its values is a guess. T2 is a square: its root is a distance.
+    However well a tail fits, what it says far beyond its values is a guess. T2 is a square: its root is a distance. A
+    fast channel has news to tell or nothing: 1 within the range of all values, calm or not.
     """
     tail, n = at.tail_of(numbers, channel), counts[at.N_CALM + channel]
     low, high = tail[LEAST], tail[LARGEST]
     if channel < RANGE:
         value, low, high = math.sqrt(max(value, 0.0)), math.sqrt(max(low, 0.0)), math.sqrt(max(high, 0.0))
+    if channel < LEVEL and value <= high:
+        return 1.0
     return float(tail_beyond(value, low, high, n, CREDIBLE_FLOOR) / (n + 1))
 
 
 @jit
-def believed(p: float, credible: float) -> float:
-    """The p of a tail, or if it dares to say more than is credible, a fifth of the way there, in decades."""
-    return p if p >= credible else float(credible ** (1 - BELIEF) * max(p, SMALLEST_P) ** BELIEF)
+def belief(channel: int, n_sensors: int) -> float:
+    """How much of what a tail says beyond the credible is believed: only what many sensors say together, for long."""
+    return BELIEF * (1 - 1 / n_sensors) if LEVEL <= channel < RANGE else 0.0
+
+
+@jit
+def believed(p: float, credible: float, share: float) -> float:
+    """The p of a tail, or if it dares to say more than is credible, that share of the way there, in decades."""
+    return p if p >= credible else float(credible ** (1 - share) * max(p, SMALLEST_P) ** share)
 
 
 @jit

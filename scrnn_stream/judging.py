@@ -22,13 +22,16 @@ from scrnn_stream._layout import N_COUNTS as N_NETWORK_COUNTS
 from scrnn_stream.absorbing import learn_picture, refresh, variance_of
 from scrnn_stream.calibration import (
     LOG_CLUSTER_LENGTHS,
+    belief,
     believed,
     cluster_probability,
+    forget_tails,
     learn_value,
     least_credible,
     n_missing,
     probability,
     to_score,
+    widen,
 )
 from scrnn_stream.channels import (
     LEVEL,
@@ -70,7 +73,7 @@ def steps_since(numbers: Array, time: float) -> float:
 
 
 @jit
-def look(head: Array, numbers: Array, counts: Array, calm: Array) -> tuple[float, float]:
+def look(head: Array, numbers: Array, counts: Array, calm: Array, n_sensors: int) -> tuple[float, float]:
     """The p of each channel, before their statistics; and the least one with the price of each look.
 
     Returned again by the tails alone, which dare to say more: what is to be learned, and when to alert, goes by them.
@@ -85,7 +88,7 @@ def look(head: Array, numbers: Array, counts: Array, calm: Array) -> tuple[float
                 p = cluster_probability(probability(numbers, counts, calm, k, statistic), LOG_CLUSTER_LENGTHS[k])
                 head[at.OF_TAIL + k] = p
                 least_of_tails = min(least_of_tails, p)
-                p = believed(p, least_credible(numbers, counts, k, statistic))
+                p = believed(p, least_credible(numbers, counts, k, statistic), belief(k, n_sensors))
                 n_of_tails += 1
             n_looking += 1
         head[k] = p
@@ -115,7 +118,7 @@ def assess(forecast: Array, time: float, step: float, machine: Machine, desk: De
         reading = limited(x[j], table, variance_of(covariance[LEVEL], j), j)
         scratch[at.ERRORS, j] = np.nan if step > 1 else reading - expected  # across a gap nothing was expected
     measure(time, machine, desk)
-    p, work[at.P_OF_TAILS] = look(head, numbers, counts, calm)
+    p, work[at.P_OF_TAILS] = look(head, numbers, counts, calm, x.size)
     work[at.AVERAGE_EVIDENCE] = KEEP_EVIDENCE * (numbers[at.EVIDENCE] + math.log10(p)) - math.log10(p)
     work[at.P] = min(p, 10.0 ** -work[at.AVERAGE_EVIDENCE])
     work[at.SCORE] = to_score(work[at.P])
@@ -175,10 +178,18 @@ def wait(machine: Machine, desk: Desk) -> None:
 
 
 @jit
+def see_fast(numbers: Array, counts: Array, head: Array, grace_period: int) -> None:
+    """What a fast channel has shown once, calm or not, is no news again."""
+    for k in range(LEVEL):
+        if counts[at.N_RECORDS] >= grace_period and np.isfinite(head[at.STATISTICS + k]):
+            widen(at.tail_of(numbers, k), head[at.STATISTICS + k])
+
+
+@jit
 def learn(time: float, grace_period: int, accept_after: int, machine: Machine, desk: Desk) -> None:
     """Take the record in that is assessed on the desk, with its scaled readings. Time moves."""
     numbers, counts, _, table, _, _, _, _ = machine
-    work, _, _, measured, x, scratch, _ = desk
+    work, _, head, measured, x, scratch, _ = desk
     is_calm = work[at.P_OF_TAILS] >= PROTECTION_P
     if is_calm:
         learn_scale(table, x)
@@ -196,6 +207,7 @@ def learn(time: float, grace_period: int, accept_after: int, machine: Machine, d
         if np.isfinite(scratch[at.SCALED_X, j]):
             table[at.PREVIOUS, j] = scratch[at.SCALED_X, j]
     numbers[at.EVIDENCE] = work[at.AVERAGE_EVIDENCE]
+    see_fast(numbers, counts, head, grace_period)
     advance(machine, desk)
     move_clock(numbers, time)
     if is_calm:
@@ -214,13 +226,13 @@ def learn(time: float, grace_period: int, accept_after: int, machine: Machine, d
 @jit
 def forget(machine: Machine, desk: Desk) -> None:
     """Start the picture of calm and the tails anew; the averages go on."""
-    _, counts, _, table, covariance, _, _, _ = machine
+    numbers, counts, _, table, covariance, _, _, _ = machine
     table[at.PICTURE :] = 0.0
     table[at.LOW : at.LOW + 2] = np.inf
     table[at.HIGH : at.HIGH + 2] = -np.inf
     covariance[:] = 0.0
     counts[at.N_RECORDS] = 0
-    counts[at.N_CALM : at.N_COUNTS] = 0
+    forget_tails(numbers, counts)
     refresh(machine, desk)
 
 

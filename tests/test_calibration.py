@@ -13,14 +13,17 @@ from scrnn_stream import calibration as cal
 from scrnn_stream import channels as ch
 from scrnn_stream import places as at
 from scrnn_stream.calibration import (
+    BELIEF,
     DELAYS,
     LOG_CLUSTER_LENGTHS,
     N_NEEDED,
     TAIL_QUANTILE,
+    belief,
     believed,
     cluster_probability,
     exchange,
     fit_tail,
+    forget_tails,
     learn_value,
     least_credible,
     n_clusters,
@@ -30,6 +33,7 @@ from scrnn_stream.calibration import (
     tail_probability,
     to_probability,
     to_score,
+    widen,
     window_at,
 )
 from scrnn_stream.extremes import SMALLEST_P
@@ -61,6 +65,7 @@ class Tails:
         self.channel = channel
         self.numbers = np.zeros(at.TABLE)
         self.counts = np.zeros(at.N_COUNTS, np.int64)
+        forget_tails(self.numbers, self.counts)
         self.calm = np.zeros(at.N_CALM_PLACES, np.float32)
         self.moving = np.zeros(at.N_MOVING, np.float32)
 
@@ -211,12 +216,26 @@ def test_what_is_credible_is_one_in_n_within_the_range_and_less_the_farther_beyo
     assert distance.credible(4.0) == pytest.approx(credible[3])  # T2 is a square: 4 is one range beyond 1
 
 
-def test_a_tail_is_believed_up_to_what_is_credible_and_beyond_it_a_fifth() -> None:
-    assert believed(1e-2, 1e-3) == 1e-2
-    assert believed(1e-3, 1e-3) == 1e-3
-    assert believed(1e-13, 1e-3) == pytest.approx(1e-5)
-    assert 0 < believed(0.0, SMALLEST_P) <= SMALLEST_P * (1 + 1e-9)
-    assert math.isfinite(math.log(believed(0.0, 1e-3)))
+def test_within_the_range_of_a_fast_channel_nothing_is_news() -> None:
+    fast = learned(np.array([0.0, *np.random.default_rng(5).random(998), 1.0]), ch.BIAS)
+    widen(at.tail_of(fast.numbers, ch.BIAS), 1.0)
+    assert fast.credible(0.5) == fast.credible(1.0) == 1.0
+    assert fast.credible(1.001) < 1e-3
+
+
+def test_a_tail_is_believed_up_to_what_is_credible_and_beyond_it_in_part() -> None:
+    assert believed(1e-2, 1e-3, 0.2) == 1e-2
+    assert believed(1e-3, 1e-3, 0.2) == 1e-3
+    assert believed(1e-13, 1e-3, 0.2) == pytest.approx(1e-5)
+    assert believed(1e-13, 1e-3, 0.0) == pytest.approx(1e-3)
+    assert 0 < believed(0.0, SMALLEST_P, 0.2) <= SMALLEST_P * (1 + 1e-9)
+    assert math.isfinite(math.log(believed(0.0, 1e-3, 0.2)))
+
+
+def test_what_many_sensors_say_together_for_long_is_believed() -> None:
+    assert [belief(channel, 8) > 0 for channel in range(ch.N_CALIBRATED)] == [False] * 3 + [True] * 2 + [False] * 2
+    assert belief(ch.LEVEL, 1) == 0
+    assert belief(ch.LEVEL, 2) < belief(ch.LEVEL, 100) < BELIEF
 
 
 def test_recent_values_count_and_old_ones_are_forgotten() -> None:

@@ -114,7 +114,7 @@ def test_any_number_of_sensors_is_watched_and_a_fault_of_one_is_seen(n_sensors: 
     verdicts = [monitor.process(record) for record in recorded(values)]
     scores = np.array([verdict.score for verdict in verdicts])
     assert np.isfinite(scores).all()
-    assert scores[:400].max() < 0.6 < scores[405:].max()
+    assert scores[:400].max() < 0.6 < scores[400:].max()
     firing = [alert for verdict in verdicts[400:] for alert in verdict.alerts if alert.state == "firing"]
     assert [(alert.kind, alert.sensors[0].sensor) for alert in firing] == [("anomaly", "s0")]
 

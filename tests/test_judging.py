@@ -9,15 +9,19 @@ from scrnn_stream import places as at
 from scrnn_stream.calibration import (
     LOG_CLUSTER_LENGTHS,
     N_NEEDED,
+    belief,
     believed,
     cluster_probability,
     learn_value,
     least_credible,
     probability,
+    widen,
 )
-from scrnn_stream.channels import ERROR, LEVEL, N_CALIBRATED, N_CHANNELS, VALUE_OF, X_READING
-from scrnn_stream.judging import LONGEST_GAP, adopt, learn, look, move_clock, read, steps_since, wait
+from scrnn_stream.channels import ERROR, LEVEL, N_CALIBRATED, N_CHANNELS, RANGE, VALUE_OF, X_READING
+from scrnn_stream.judging import LONGEST_GAP, adopt, learn, look, move_clock, read, see_fast, steps_since, wait
 from tests.watching import Watched
+
+GRACE = 50
 
 
 def clock(times: list[float]) -> np.ndarray:
@@ -64,36 +68,55 @@ def test_each_channel_that_looks_raises_the_price() -> None:
     head = np.full(at.MEASURED, np.nan)
     statistics = head[at.STATISTICS : at.OF_TAIL]
     statistics[:N_CALIBRATED] = 2.5
-    assert look(head, numbers, counts, calm) == (1.0, 1.0)
+    assert look(head, numbers, counts, calm, 2) == (1.0, 1.0)
     np.testing.assert_array_equal(head[:N_CHANNELS], 1.0)
+    widen(at.tail_of(numbers, ERROR), 2.0)  # so that 2.5 is news
     for channel in (ERROR, LEVEL):
         for value in np.random.default_rng(1).exponential(size=N_NEEDED[channel]):
             learn_value(numbers, counts, calm, watched.desk[1], channel, value)
     p = [
         cluster_probability(probability(numbers, counts, calm, k, 2.5), LOG_CLUSTER_LENGTHS[k]) for k in (ERROR, LEVEL)
     ]
-    assert look(head, numbers, counts, calm) == pytest.approx((2 * min(p), 2 * min(p)))
+    assert look(head, numbers, counts, calm, 2) == pytest.approx((2 * min(p), 2 * min(p)))
     np.testing.assert_allclose(head[[ERROR, LEVEL]], p)
     assert (np.delete(head[:N_CHANNELS], [ERROR, LEVEL]) == 1).all()
     statistics[N_CALIBRATED + X_READING] = 1e-4  # its own p; of the tails it is none
-    assert look(head, numbers, counts, calm) == pytest.approx((3e-4, 2 * min(p)))
+    assert look(head, numbers, counts, calm, 2) == pytest.approx((3e-4, 2 * min(p)))
     statistics[[LEVEL, N_CALIBRATED + X_READING]] = np.nan
-    assert look(head, numbers, counts, calm) == pytest.approx((p[0], p[0]))
+    assert look(head, numbers, counts, calm, 2) == pytest.approx((p[0], p[0]))
 
 
 def test_beyond_its_values_a_tail_is_believed_by_the_score_in_part_and_by_alerts_in_whole() -> None:
     watched = Watched(2)
     numbers, counts, calm, *_ = watched.machine
-    for value in np.random.default_rng(1).exponential(size=N_NEEDED[ERROR]):
-        learn_value(numbers, counts, calm, watched.desk[1], ERROR, value)
+    for value in np.random.default_rng(1).exponential(size=N_NEEDED[RANGE]):
+        learn_value(numbers, counts, calm, watched.desk[1], RANGE, value)
     head = np.full(at.MEASURED, np.nan)
     for statistic in (30.0, 1e3, 1e6):
-        head[at.STATISTICS + ERROR] = statistic
-        of_tail = probability(numbers, counts, calm, ERROR, statistic)
-        p = believed(of_tail, least_credible(numbers, counts, ERROR, statistic))
-        assert look(head, numbers, counts, calm) == pytest.approx((p, of_tail))
-        assert (head[ERROR], head[at.OF_TAIL + ERROR]) == pytest.approx((p, of_tail))
+        head[at.STATISTICS + RANGE] = statistic
+        of_tail = probability(numbers, counts, calm, RANGE, statistic)
+        of_tail = cluster_probability(of_tail, LOG_CLUSTER_LENGTHS[RANGE])
+        p = believed(of_tail, least_credible(numbers, counts, RANGE, statistic), belief(RANGE, 2))
+        assert look(head, numbers, counts, calm, 2) == pytest.approx((p, of_tail))
+        assert (head[RANGE], head[at.OF_TAIL + RANGE]) == pytest.approx((p, of_tail))
         assert p > of_tail
+
+
+def test_a_fast_channel_says_in_the_score_only_what_it_never_said() -> None:
+    watched = Watched(2)
+    numbers, counts, calm, *_ = watched.machine
+    for value in np.random.default_rng(1).exponential(size=N_NEEDED[ERROR]):
+        learn_value(numbers, counts, calm, watched.desk[1], ERROR, value)
+    counts[at.N_RECORDS] = GRACE
+    head = np.full(at.MEASURED, np.nan)
+    head[at.STATISTICS + ERROR] = 30.0
+    of_tail = probability(numbers, counts, calm, ERROR, 30.0)
+    first = look(head, numbers, counts, calm, 2)
+    assert of_tail < first[0] < 0.01
+    see_fast(numbers, counts, head, GRACE)
+    assert look(head, numbers, counts, calm, 2) == pytest.approx((1.0, of_tail))
+    head[at.STATISTICS + ERROR] = 60.0
+    assert look(head, numbers, counts, calm, 2)[0] < 0.01
 
 
 def test_measurements_wait_in_their_order_and_an_improbable_record_empties_the_queue() -> None:
