@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from scrnn_stream import places as at
 from scrnn_stream._compile import jit, view
-from scrnn_stream.channels import CLUSTER_LENGTHS, HALF_LIVES, N_CALIBRATED, RANGE
+from scrnn_stream.channels import CLUSTER_LENGTHS, HALF_LIFE, HALF_LIVES, N_CALIBRATED, RANGE
 from scrnn_stream.extremes import SMALLEST_P, tail_beyond
 from scrnn_stream.places import DELAYS, MEMORY
 
@@ -27,8 +27,11 @@ Array = NDArray[Any]
 
 N_LEAST = 200  # values before a channel is calibrated, at least
 N_INDEPENDENT = 15  # cluster lengths before it is: long averages say little new
-GAPS = np.array([max(10, round(3 * half_life)) for half_life in HALF_LIVES])  # calm samples that end a cluster
+GAPS = np.array([max(10, round(3 * half_life)) for half_life in HALF_LIVES])  # calm values that end a cluster
 N_NEEDED = np.array([max(N_LEAST, round(N_INDEPENDENT * length)) for length in CLUSTER_LENGTHS])
+# Records between two values that are kept, once MEMORY of them are: an average repeats itself for its half-life, and the
+# more days its values span, the less seems new of what comes but once a day or week. `sensor` lags behind in records.
+SPACINGS = np.where((HALF_LIVES > 0) & (DELAYS == 0), round(HALF_LIFE), 1)
 TAIL_QUANTILE = 0.9
 PRIOR_SHAPE = 0.1  # moderately heavy: between an exponential tail (0) and Student's t with 5 degrees of freedom (0.2)
 UNCERTAINTY = 0.2  # added to the shape, divided by the root of the number of clusters
@@ -208,6 +211,12 @@ def order_windows(counts: Array, calm: Array) -> None:
         if counts[at.N_FITTED + channel] > 0:
             begin, end = window_at(counts[at.N_FITTED + channel], N_NEEDED[channel], DELAYS[channel])
             order_window(at.window_of(calm, channel), at.ring_of(calm, channel), begin, end)
+
+
+@jit
+def is_due(counts: Array, channel: int) -> bool:
+    """True of each of the first MEMORY calm values of a channel, and later of one in so many records."""
+    return counts[at.N_CALM + channel] < MEMORY or counts[at.N_RECORDS] % SPACINGS[channel] == 0
 
 
 @jit
