@@ -29,8 +29,8 @@ N_LEAST = 200  # values before a channel is calibrated, at least
 N_INDEPENDENT = 15  # cluster lengths before it is: long averages say little new
 GAPS = np.array([max(10, round(3 * half_life)) for half_life in HALF_LIVES])  # calm values that end a cluster
 N_NEEDED = np.array([max(N_LEAST, round(N_INDEPENDENT * length)) for length in CLUSTER_LENGTHS])
-# Records between two values that are kept, once MEMORY of them are: an average repeats itself for its half-life, and the
-# more days its values span, the less seems new of what comes but once a day or week. `sensor` lags behind in records.
+# Records between two values that are kept, once MEMORY of them are: an average repeats itself for its half-life, and
+# the longer its values span, the less seems new of what comes once a day or week. `sensor` lags behind in records.
 SPACINGS = np.where((HALF_LIVES > 0) & (DELAYS == 0), round(HALF_LIFE), 1)
 TAIL_QUANTILE = 0.9
 PRIOR_SHAPE = 0.1  # moderately heavy: between an exponential tail (0) and Student's t with 5 degrees of freedom (0.2)
@@ -216,7 +216,7 @@ def order_windows(counts: Array, calm: Array) -> None:
 @jit
 def is_due(counts: Array, channel: int) -> bool:
     """True of each of the first MEMORY calm values of a channel, and later of one in so many records."""
-    return counts[at.N_CALM + channel] < MEMORY or counts[at.N_RECORDS] % SPACINGS[channel] == 0
+    return bool(counts[at.N_CALM + channel] < MEMORY or counts[at.N_RECORDS] % SPACINGS[channel] == 0)
 
 
 @jit

@@ -174,7 +174,7 @@ class AlertPolicy:
         n_allowed = max(N_HABIT, int(self.alerts_per_day * (self.days - since)))
         if len(self.severe_ps) < n_allowed:
             return SEVERE_P
-        return max(LEAST_P, sorted(self.severe_ps)[n_allowed - 1] ** BEYOND)
+        return max(LEAST_P, math.pow(sorted(self.severe_ps)[n_allowed - 1], BEYOND))
 
     def _end(self) -> None:
         if self.is_open and self.least_p < SEVERE_P:

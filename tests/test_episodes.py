@@ -178,7 +178,7 @@ def test_the_threshold_falls_with_each_alert_beyond_the_budget_and_recovers_with
     policy = aged(days=1)
     thresholds = [policy.threshold]
     for n in range(4):
-        assert raises(policy, SEVERE ** 2.0**n)
+        assert raises(policy, SEVERE**2.0**n)
         thresholds.append(policy.threshold)
     assert 1 / 1440 <= thresholds[0] <= 5 / 1440  # within the budget: about one improbable stretch a day
     assert all(after <= 1.01 * before for before, after in pairwise(thresholds))
