@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from scrnn_stream import places as at
 from scrnn_stream._compile import jit, view
-from scrnn_stream.channels import CLUSTER_LENGTHS, HALF_LIVES, LEVEL, N_CALIBRATED, RANGE
+from scrnn_stream.channels import CLUSTER_LENGTHS, HALF_LIFE, HALF_LIVES, LEVEL, N_CALIBRATED, RANGE
 from scrnn_stream.extremes import SMALLEST_P, tail_beyond
 from scrnn_stream.places import DELAYS, MEMORY
 
@@ -27,8 +27,11 @@ Array = NDArray[Any]
 
 N_LEAST = 200  # values before a channel is calibrated, at least
 N_INDEPENDENT = 15  # cluster lengths before it is: long averages say little new
-GAPS = np.array([max(10, round(3 * half_life)) for half_life in HALF_LIVES])  # calm samples that end a cluster
+GAPS = np.array([max(10, round(3 * half_life)) for half_life in HALF_LIVES])  # calm values that end a cluster
 N_NEEDED = np.array([max(N_LEAST, round(N_INDEPENDENT * length)) for length in CLUSTER_LENGTHS])
+# Records between two values that are kept, once MEMORY of them are: an average repeats itself for its half-life, and
+# the longer its values span, the less seems new of what comes once a day or week. `sensor` lags behind in records.
+SPACINGS = np.where((HALF_LIVES > 0) & (DELAYS == 0), round(HALF_LIFE), 1)
 TAIL_QUANTILE = 0.9
 PRIOR_SHAPE = 0.1  # moderately heavy: between an exponential tail (0) and Student's t with 5 degrees of freedom (0.2)
 UNCERTAINTY = 0.2  # added to the shape, divided by the root of the number of clusters
@@ -223,6 +226,12 @@ def forget_tails(numbers: Array, counts: Array) -> None:
 def widen(tail: Array, value: float) -> None:
     """The range of a channel's values takes one in."""
     tail[LEAST], tail[LARGEST] = min(tail[LEAST], value), max(tail[LARGEST], value)
+
+
+@jit
+def is_due(counts: Array, channel: int) -> bool:
+    """True of each of the first MEMORY calm values of a channel, and later of one in so many records."""
+    return bool(counts[at.N_CALM + channel] < MEMORY or counts[at.N_RECORDS] % SPACINGS[channel] == 0)
 
 
 @jit

@@ -4,20 +4,26 @@ The words are those of alarm management, ANSI/ISA-18.2. An episode opens after O
 closes after OFF_DELAY probable ones. What counts as improbable follows from the budget: with N records a day, asking
 for b alerts a day means p < 3 b / N, since the on-delay suppresses about two improbable stretches of three. Whoever
 would spend more than the budget allows so far must show more: two decades for each alert too many; half a decade less
-will do for each alert that was allowed and not raised. Severe evidence, p < 1e-9, is never held back.
+will do for each alert that was allowed and not raised. Severe evidence, p < 1e-9, is never held back; of a machine that
+has shown it more often than the budget allows, only what goes clearly beyond that is severe.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 ON_DELAY = 4  # records
 OFF_DELAY = 10  # records
 OFF_P = 1e-3  # hysteresis: an episode stays open while p is below this
 SEVERE_P = 1e-9
-DECADES_PER_EXCESS = 2.0  # by which the threshold falls for each alert beyond the budget
+BEYOND = 1.5  # times the decades of what a machine has shown too often: clearly beyond it
+N_HABIT = 2  # severe alerts that are no chance any more: after a single one nothing is held back
+N_REMEMBERED = 20  # severe alerts
+LEAST_P = 1e-300  # there is no smaller one
+DECADES_PER_EXCESS = 2.0  # by which the threshold falls for each alert beyond the budget, where 1e-9 is severe
 DECADES_PER_LACK = 0.5  # by which it rises for each one that was not raised
 MOST_OWED, MOST_SAVED = 3.0, 4.0  # alerts that are remembered as too many, or as not raised: no longer past binds
 SUPPRESSED = 3.0  # of so many improbable stretches the on-delay lets about one through
@@ -85,6 +91,9 @@ class AlertPolicy:
     n_probable: int = OFF_DELAY  # in a row
     balance: float = 0.0  # alerts allowed and not raised, as far as they are remembered
     closing_p: float = OFF_P  # p above it is probable; what is open keeps the one it was opened with
+    least_p: float = 1.0  # of what is open
+    severe_ps: list[float] = field(default_factory=list)  # the least p of the last severe alerts
+    severe_days: list[float] = field(default_factory=list)  # and the days watched when they were over
 
     def skip(self, time: float | None) -> None:
         """Take a record that cannot be judged, because the detector is learning. What was open is over."""
@@ -105,16 +114,19 @@ class AlertPolicy:
         self.n_improbable = self.n_improbable + 1 if p < threshold else 0
         self.n_probable = self.n_probable + 1 if p > self.closing_p else 0
         if self.is_calm:
-            self.is_open = False
+            self._end()
         elif not self.is_open and self.n_improbable >= ON_DELAY and may_open():
             self.is_open = True
             self.n_raised += 1
             self.balance = max(-MOST_OWED, self.balance - 1)
+        if self.is_open:
+            self.least_p = min(self.least_p, p)
         self.balance = min(MOST_SAVED, self.balance + self.alerts_per_day / self.records_per_day)
 
     def close(self) -> None:
         """End what is open or about to open: what was improbable is the new normal."""
-        self.is_open, self.n_improbable, self.n_probable = False, 0, OFF_DELAY
+        self._end()
+        self.n_improbable, self.n_probable = 0, OFF_DELAY
 
     @property
     def is_calm(self) -> bool:
@@ -141,13 +153,34 @@ class AlertPolicy:
     def threshold(self) -> float:
         """The tail probability below which a record counts as improbable now."""
         asked = SUPPRESSED * self.alerts_per_day / self.records_per_day
-        return max(SEVERE_P, min(LARGEST_P, asked * 10**-self.brake))
+        return max(self.severe_p, min(LARGEST_P, asked * 10**-self.brake))
 
     @property
     def brake(self) -> float:
         """Decades that the threshold falls by, if another alert is more than the budget allows; below 0 it rises."""
         excess = 1 - self.balance
-        return (DECADES_PER_EXCESS if excess > 0 else DECADES_PER_LACK) * excess
+        if excess <= 0:
+            return DECADES_PER_LACK * excess
+        return DECADES_PER_EXCESS * excess * math.log(self.severe_p) / math.log(SEVERE_P)
+
+    @property
+    def severe_p(self) -> float:
+        """Evidence below it is never held back: what the machine has not shown more often than the budget allows.
+
+        Of n allowed since the oldest severe alert that is remembered, the n-th worst is what it may show; further
+        evidence must go clearly beyond.
+        """
+        since = self.severe_days[0] if len(self.severe_days) == N_REMEMBERED else 0.0
+        n_allowed = max(N_HABIT, int(self.alerts_per_day * (self.days - since)))
+        if len(self.severe_ps) < n_allowed:
+            return SEVERE_P
+        return max(LEAST_P, math.pow(sorted(self.severe_ps)[n_allowed - 1], BEYOND))
+
+    def _end(self) -> None:
+        if self.is_open and self.least_p < SEVERE_P:
+            self.severe_ps = [*self.severe_ps, self.least_p][-N_REMEMBERED:]
+            self.severe_days = [*self.severe_days, self.days][-N_REMEMBERED:]
+        self.is_open, self.least_p = False, 1.0
 
     def _count(self, time: float | None) -> None:
         self.n_records += 1

@@ -26,6 +26,7 @@ from scrnn_stream.calibration import (
     believed,
     cluster_probability,
     forget_tails,
+    is_due,
     learn_value,
     least_credible,
     n_missing,
@@ -155,7 +156,7 @@ def learn_oldest(grace_period: int, machine: Machine, desk: Desk) -> None:
     if counts[at.N_RECORDS] >= grace_period:
         for k in range(N_CALIBRATED):
             statistic = head[at.STATISTICS + k]
-            if counts[at.N_RECORDS] >= SETTLED_AFTER[k] and np.isfinite(statistic):
+            if counts[at.N_RECORDS] >= SETTLED_AFTER[k] and np.isfinite(statistic) and is_due(counts, k):
                 learn_value(numbers, counts, calm, desk[1], k, statistic)
     for k in range(N_DISTANCES):
         weights[k] = min(1.0, head[at.OF_TAIL + k] / UNLIKELY)

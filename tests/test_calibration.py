@@ -17,6 +17,7 @@ from scrnn_stream.calibration import (
     DELAYS,
     LOG_CLUSTER_LENGTHS,
     N_NEEDED,
+    SPACINGS,
     TAIL_QUANTILE,
     belief,
     believed,
@@ -24,6 +25,7 @@ from scrnn_stream.calibration import (
     exchange,
     fit_tail,
     forget_tails,
+    is_due,
     learn_value,
     least_credible,
     n_clusters,
@@ -290,3 +292,22 @@ def test_a_cluster_is_no_more_probable_than_its_record_and_the_bulk_is_nearly_le
     np.testing.assert_allclose(clustered[2:], p[2:] / 8)
     np.testing.assert_array_equal([cluster_probability(value, 0.0) for value in p], p)
     np.testing.assert_allclose(np.exp(LOG_CLUSTER_LENGTHS), ch.CLUSTER_LENGTHS)
+
+
+# -- which values are kept --------------------------------------------------------------------------------------------
+
+
+def test_errors_and_what_lags_behind_in_records_are_kept_at_every_record_and_averages_at_every_fifth() -> None:
+    assert SPACINGS.tolist() == [1, 5, 5, 5, 1, 5, 5]
+    assert (SPACINGS[[ch.ERROR, ch.SENSOR]] == 1).all()
+
+
+def test_a_channel_keeps_each_value_until_its_memory_is_full_and_then_one_in_so_many_records() -> None:
+    counts = np.zeros(at.N_COUNTS, np.int64)
+    kept = []
+    for record in range(1, MEMORY + 101):
+        counts[at.N_RECORDS] = record
+        if is_due(counts, ch.LEVEL):
+            counts[at.N_CALM + ch.LEVEL] += 1
+            kept.append(record)
+    assert kept == [*range(1, MEMORY + 1), *range(MEMORY + 5, MEMORY + 101, 5)]

@@ -11,9 +11,14 @@ from hypothesis import strategies as st
 
 from scrnn_stream.encoding import decode, encode
 from scrnn_stream.episodes import (
+    BEYOND,
     DAY_S,
     DECADES_PER_LACK,
     LARGEST_P,
+    LEAST_P,
+    MOST_OWED,
+    N_HABIT,
+    N_REMEMBERED,
     OFF_DELAY,
     OFF_P,
     ON_DELAY,
@@ -39,6 +44,13 @@ def aged(days: float, alerts_per_day: float = 1.0) -> AlertPolicy:
     policy = AlertPolicy(alerts_per_day)
     fed(policy, *[1.0] * int(days * 1440))
     return policy
+
+
+def raises(policy: AlertPolicy, p: float) -> bool:
+    """Whether a stretch of such evidence opens an episode; it is over afterwards."""
+    n = policy.n_raised
+    fed(policy, *[p] * ON_DELAY, *[1.0] * OFF_DELAY)
+    return policy.n_raised > n
 
 
 def opened() -> AlertPolicy:
@@ -102,24 +114,71 @@ def test_the_budget_never_lets_the_threshold_below_severe_evidence(ps: list[floa
     policy = AlertPolicy(alerts_per_day)
     for p in ps:
         policy.update(p, 60.0 * policy.n_records)
-        assert policy.threshold >= SEVERE_P
+        assert policy.threshold >= policy.severe_p
+        assert LEAST_P <= policy.severe_p <= SEVERE_P
         assert policy.budget.used >= 0
 
 
-def test_severe_evidence_passes_however_much_was_spent() -> None:
+def test_severe_evidence_passes_however_much_was_spent_until_it_is_a_habit() -> None:
     policy = AlertPolicy(alerts_per_day=0.01)
-    for n in range(1, 50):
-        assert fed(policy, *[SEVERE] * ON_DELAY)[-1]
+    for n in range(1, N_HABIT + 1):
+        assert policy.severe_p == SEVERE_P
+        assert raises(policy, SEVERE)
         assert policy.n_raised == n
-        fed(policy, *[1.0] * OFF_DELAY)
-    assert policy.budget.used > 10
+    assert policy.severe_p == pytest.approx(SEVERE**BEYOND)
+    assert not raises(policy, SEVERE)
+
+
+def test_evidence_that_goes_beyond_what_a_machine_ever_showed_passes_however_much_was_spent() -> None:
+    policy, p = AlertPolicy(alerts_per_day=0.01), SEVERE
+    for _ in range(10):
+        assert raises(policy, p)
+        p **= 1.1 * BEYOND
+    assert policy.balance < -0.9 * MOST_OWED
+
+
+def test_one_grave_fault_does_not_set_what_the_next_must_exceed() -> None:
+    policy = AlertPolicy(alerts_per_day=0.01)
+    assert raises(policy, 1e-100)
+    assert raises(policy, SEVERE)
+    assert policy.severe_p == pytest.approx(SEVERE**BEYOND)
+
+
+def test_a_machine_that_shows_severe_evidence_again_and_again_holds_its_budget() -> None:
+    rng = np.random.default_rng(3)
+    policy, days = AlertPolicy(alerts_per_day=0.1), 200
+    n_severe = 0
+    for _ in range(4 * days):  # an hour of calm, or once in two days such a burst; its decades are exponential
+        n_severe += (is_burst := rng.random() < 1 / 8)
+        p = 10 ** -(9 + rng.exponential(5.0)) if is_burst else 1.0
+        fed(policy, *[p] * ON_DELAY, *[1.0] * (360 - ON_DELAY))
+    assert n_severe > 4 * 0.1 * days
+    assert 0.7 <= policy.n_raised / (0.1 * days) <= 1.4
+
+
+def test_a_habit_of_severe_evidence_is_none_once_the_budget_has_allowed_it() -> None:
+    policy = AlertPolicy(alerts_per_day=1.0)
+    assert raises(policy, SEVERE)
+    assert raises(policy, SEVERE)
+    assert policy.severe_p < SEVERE_P
+    fed(policy, *[1.0] * 4 * 1440)
+    assert policy.severe_p == SEVERE_P
+
+
+def test_only_the_last_severe_alerts_are_remembered() -> None:
+    policy = AlertPolicy(alerts_per_day=1.0)
+    for n in range(2 * N_REMEMBERED):
+        assert raises(policy, 10.0 ** -(10 + n))
+        fed(policy, *[1.0] * 1440)
+    assert policy.severe_ps == [10.0 ** -(10 + n) for n in range(N_REMEMBERED, 2 * N_REMEMBERED)]
+    assert len(policy.severe_days) == N_REMEMBERED
 
 
 def test_the_threshold_falls_with_each_alert_beyond_the_budget_and_recovers_with_time() -> None:
     policy = aged(days=1)
     thresholds = [policy.threshold]
-    for _ in range(4):
-        fed(policy, *[SEVERE] * ON_DELAY, *[1.0] * OFF_DELAY)
+    for n in range(4):
+        assert raises(policy, SEVERE**2.0**n)
         thresholds.append(policy.threshold)
     assert 1 / 1440 <= thresholds[0] <= 5 / 1440  # within the budget: about one improbable stretch a day
     assert all(after <= 1.01 * before for before, after in pairwise(thresholds))
