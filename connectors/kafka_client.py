@@ -18,8 +18,8 @@ class KafkaProblem(RuntimeError):
     """Kafka cannot be used as asked; the message is one line that says what is wrong and what to do."""
 
 
-def create_topics(brokers: str, topics: Mapping[str, int], **client_options: Any) -> None:
-    """Create each topic with its number of partitions, one replica; those that exist stay as they are.
+def create_topics(brokers: str, topics: Mapping[str, int], n_replicas: int = 1, **client_options: Any) -> None:
+    """Create each topic with its number of partitions; those that exist stay as they are.
 
     Raises
     ------
@@ -30,7 +30,7 @@ def create_topics(brokers: str, topics: Mapping[str, int], **client_options: Any
     try:
         with explained("create topics"):
             present = set(admin.list_topics())
-            new = {name: {"num_partitions": n, "replication_factor": 1} for name, n in topics.items()}
+            new = {name: {"num_partitions": n, "replication_factor": n_replicas} for name, n in topics.items()}
             new = {name: spec for name, spec in new.items() if name not in present}
             if new:
                 admin.create_topics(new, wait_for_metadata=True)
