@@ -26,10 +26,13 @@ from connectors.broker import end_with_parent, free_port, last_line
 VERSION = "4.3.1"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
-JAVA_OPTIONS = (  # a small heap, and no time spent on making long-lived code fast
-    "-Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto -XX:-UsePerfData "
-    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
-).split()
+JAVA_OPTIONS = [  # a small heap, and no time spent on making long-lived code fast
+    "-Xmx256m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:-UsePerfData",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+]
 
 POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
