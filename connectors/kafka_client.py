@@ -12,6 +12,10 @@ from kafka import KafkaAdminClient
 from kafka import errors as kafka_errors
 
 CONNECT_TIMEOUT_MS = 5_000
+FENCED = (
+    "another worker of the same name has taken over, or this one stood still for too long: it stops here, and nothing "
+    "counts that it had not finished; start it again, each with an --instance of its own"
+)
 
 
 class KafkaProblem(RuntimeError):
@@ -88,7 +92,14 @@ def explained(doing: str) -> Iterator[None]:
     try:
         yield
     except kafka_errors.KafkaError as error:
+        if fenced(error):
+            raise KafkaProblem(FENCED) from error
         raise KafkaProblem(f"could not {doing}: {one_line(error)}") from error
+
+
+def fenced(error: BaseException) -> bool:
+    """Whether the brokers have shut this client out for good; the client wraps that in other errors."""
+    return any(name in repr(error) for name in ("ProducerFenced", "InvalidProducerEpoch", "FencedInstanceId"))
 
 
 def missing_topic(topic: str, brokers: str) -> KafkaProblem:
