@@ -7,7 +7,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -129,10 +128,8 @@ def read_topic(address: str, topic: str, isolation: str = "read_committed") -> l
 
 
 @pytest.fixture(scope="module")
-def watched(
-    apache_kafka: ApacheKafka, plant: list[Record], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Plant]:
-    yield Plant(apache_kafka.address, tmp_path_factory.mktemp("checkpoints"), plant)
+def watched(apache_kafka: ApacheKafka, plant: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Plant:
+    return Plant(apache_kafka.address, tmp_path_factory.mktemp("checkpoints"), plant)
 
 
 @pytest.fixture(scope="module")
