@@ -70,6 +70,7 @@ def test_source_and_sink_outlive_a_killed_broker(kafka: ApacheKafka) -> None:
     assert len(read_topic(kafka.address, alerts, 2)) == 2
 
 
+@pytest.mark.slow
 def test_of_three_brokers_one_may_die() -> None:
     try:
         with ApacheKafka(3) as kafka:
