@@ -176,7 +176,9 @@ class ApacheKafka:
             )  # fmt: skip
         cluster, properties = _unique(), self._path(0) / "server.properties"
         tool = [*self._java(), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
-        subprocess.run(tool, check=True, capture_output=True)
+        formatted = subprocess.run(tool, capture_output=True, text=True)
+        if formatted.returncode != 0:  # Java is too old, as a rule
+            raise KafkaMissing(f"Kafka {VERSION} does not run with this Java: {formatted.stderr.strip()[:300]}")
         for number in range(1, self.n_brokers):
             data = self._path(number) / "data"
             data.mkdir()
