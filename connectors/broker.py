@@ -77,7 +77,7 @@ class EmbeddedBroker:
         return None if self._process is None else self._process.pid
 
     def _start(self, binary: Path, directory: Path) -> None:
-        port = _free_port()
+        port = free_port()
         self.address = f"127.0.0.1:{port}"
         log = directory / "broker.log"
         options = ["--data-dir", str(directory / "data"), "--host", "127.0.0.1", "--kafka-port", str(port)]
@@ -88,7 +88,7 @@ class EmbeddedBroker:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=directory,
-                preexec_fn=_end_with_parent(),
+                preexec_fn=end_with_parent(),
             )
         self._wait_until_it_answers(port, log)
 
@@ -97,13 +97,11 @@ class EmbeddedBroker:
         deadline = time.monotonic() + self.start_timeout_s
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
-                raise BrokerProblem(
-                    f"the embedded broker ended at once: {_last_line(log)}; use --brokers with your own"
-                )
+                raise BrokerProblem(f"the embedded broker ended at once: {last_line(log)}; use --brokers with your own")
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
                 return
             time.sleep(0.02)
-        raise BrokerProblem(f"the embedded broker did not answer within {self.start_timeout_s:g} s: {_last_line(log)}")
+        raise BrokerProblem(f"the embedded broker did not answer within {self.start_timeout_s:g} s: {last_line(log)}")
 
 
 def _binary() -> Path:
@@ -117,13 +115,13 @@ def _binary() -> Path:
     return binary
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _end_with_parent() -> Callable[[], None] | None:
+def end_with_parent() -> Callable[[], None] | None:
     """What the child runs before it becomes the broker: Linux then kills it when its parent dies, even by SIGKILL."""
     if not sys.platform.startswith("linux"):
         return None
@@ -131,6 +129,6 @@ def _end_with_parent() -> Callable[[], None] | None:
     return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _last_line(log: Path) -> str:
+def last_line(log: Path) -> str:
     lines = log.read_text(errors="replace").split("\n")
     return next((line for line in reversed(lines) if line.strip()), "it said nothing")

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from scrnn_stream.alert import Alert, SensorEvidence
-from scrnn_stream.records import Position, Record, Rejected
+from scrnn_stream.records import Position, Rebuilt, Record, Rejected
 
 from .times import TIME_NAMES, format_time, parse_time
 
@@ -25,6 +25,7 @@ MAX_DEAD_LETTER_BYTES = 256 << 10
 """A dead letter keeps this much of a payload: base64 must not push it over the broker's limit of 1 MiB."""
 
 EVENT_TYPE = "io.scrnn-stream.alert."
+REBUILT_TYPE = "io.scrnn-stream.state_rebuilt"
 EVENT_SOURCE = "/scrnn-stream"
 
 # Python's json writes these for missing readings though JSON has no such numbers. An unescaped quote before the colon
@@ -115,6 +116,21 @@ def encode_alert(alert: Alert) -> bytes:
         **({} if moment is None else {"time": format_time(moment)}),
         "datacontenttype": "application/json",
         "data": data,
+    }
+    return msgspec.json.encode(event)
+
+
+def encode_rebuilt(rebuilt: Rebuilt) -> bytes:
+    """A CloudEvents 1.0 event that says that a partition's state was lost, from where it is learned again, and why."""
+    (topic, number), offset = rebuilt.position
+    event = {
+        "specversion": "1.0",
+        "id": f"{topic}/{number}@{offset}/state_rebuilt",
+        "source": EVENT_SOURCE,
+        "type": REBUILT_TYPE,
+        "subject": f"{topic}/{number}",
+        "datacontenttype": "application/json",
+        "data": {"position": _position_fields(rebuilt.position), "reason": rebuilt.reason},
     }
     return msgspec.json.encode(event)
 

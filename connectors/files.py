@@ -7,7 +7,7 @@ import io
 import itertools
 import sys
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -106,7 +106,7 @@ class FileSource:
             self._close()
         return Batch(messages, {}, frozenset())
 
-    def seek(self, partition: Partition, offset: int) -> None:
+    def seek(self, partition: Partition, offset: int) -> int:
         """Deliver the current file from data row ``offset`` on."""
         if partition != self._partition:
             raise ValueError(f"{partition} is not the current partition")
@@ -115,8 +115,9 @@ class FileSource:
         assert self._rows is not None
         self._rows.skip(offset - self._next_row)
         self._next_row = offset
+        return offset
 
-    def commit(self, offsets: dict[Partition, int]) -> bool:  # noqa: ARG002 - a file keeps no offsets
+    def commit(self, offsets: Mapping[Partition, int], silence_told: Mapping[Partition, float]) -> bool:  # noqa: ARG002
         """Nothing to do: a file keeps no offsets."""
         return True
 

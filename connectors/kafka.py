@@ -6,7 +6,8 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
@@ -14,10 +15,22 @@ from kafka import errors as kafka_errors
 from kafka.structs import MemberState
 
 from scrnn_stream.alert import Alert
-from scrnn_stream.records import Batch, Partition, Position, Record, Rejected
+from scrnn_stream.records import Batch, Partition, Position, Rebuilt, Record, Rejected
 
-from .codecs import decode_json, encode_alert, encode_rejected
-from .kafka_client import CONNECT_TIMEOUT_MS, KafkaProblem, connect, create_topics, explained, missing_topic, one_line
+from .codecs import decode_json, encode_alert, encode_rebuilt, encode_rejected
+from .kafka_client import (
+    CONNECT_TIMEOUT_MS,
+    FENCED,
+    KafkaProblem,
+    connect,
+    create_topics,
+    explained,
+    fenced,
+    missing_topic,
+    one_line,
+)
+from .kafka_transaction import OPTIONS as TRANSACTION_OPTIONS
+from .kafka_transaction import Transaction
 
 __all__ = ["KafkaProblem", "KafkaSink", "KafkaSource", "create_topics"]
 
@@ -26,6 +39,9 @@ logger = logging.getLogger(__name__)
 CLOSE_TIMEOUT_S = 5.0
 MAX_REQUEST_BYTES = 8 << 20  # before compression; an alert with long trails shrinks about tenfold
 JOIN_PATIENCE_S = 10.0
+COMMITTED_TIMEOUT_MS = 60_000  # a killed worker's open transaction ends before
+SILENCE_TOLD = "silence told until "
+NOTHING_TOLD: Mapping[Partition, float] = MappingProxyType({})
 _SLICE_S = 0.1  # how soon a poll notices that partitions came or went
 _WARN_FIRST = 5
 
@@ -80,12 +96,16 @@ class KafkaSource:
     that a rebalance takes away and gives back at once, with nobody's commit in between, is not reported: it goes on
     where it was.
 
+    A partition that is idle has the stream time up to which silence was told as the metadata of its offset.
+
     Parameters
     ----------
     brokers
         ``host:port``, several separated by commas.
     group
         Consumer group. A group without committed offsets begins at the oldest message.
+    through
+        The sink in whose transactions the offsets are committed; it needs a ``transactional_id``.
     consumer
         A configured ``KafkaConsumer`` to use in place of one made here; it needs ``enable_auto_commit=False``.
     client_options
@@ -100,6 +120,7 @@ class KafkaSource:
         topic: str,
         group: str,
         *,
+        through: KafkaSink | None = None,
         consumer: Any = None,
         decode: Decode = decode_json,
         **client_options: Any,
@@ -107,11 +128,14 @@ class KafkaSource:
         self.brokers = brokers
         self.topic = topic
         self.group = group
+        self.through = through
         self.decode = decode
         self._client_options = client_options
         self._consumer = consumer
         self._owned: set[TopicPartition] = set()
         self._next: dict[TopicPartition, int] = {}  # of partitions that were sought: what to deliver next
+        self._member: Any = None  # as the group saw this worker before the last messages
+        self._starts_over = False  # a transaction failed: the worker's state is ahead of what counts
 
     def __enter__(self) -> KafkaSource:
         if self._consumer is None:
@@ -142,26 +166,37 @@ class KafkaSource:
             # disturbs the whole group: stay until it is through.
             while not fetched and self._is_joining() and time.monotonic() < end + JOIN_PATIENCE_S:
                 fetched = self._fetch(_SLICE_S)
-            assigned, revoked = self._take_changes()
+            self._member = self._consumer.group_metadata()  # first: of what has come since, nothing may be committed
+            assigned, revoked, silence_told = self._take_changes()
             messages = [message for part, batch in fetched.items() for message in self._messages(part, batch)]
             if messages or assigned or revoked or time.monotonic() >= end:
-                return Batch(messages, assigned, revoked)
+                return Batch(messages, assigned, revoked, silence_told)
 
-    def seek(self, partition: Partition, offset: int) -> None:
-        """Deliver ``partition`` from ``offset`` on. Of a partition that has just been lost it does nothing."""
+    def seek(self, partition: Partition, offset: int) -> int:
+        """Deliver ``partition`` from ``offset`` on, or from the oldest message; do nothing if it has just been lost."""
         part = TopicPartition(*partition)
+        with explained("find the oldest message"):
+            begins = self._consumer.beginning_offsets([part], timeout_ms=CONNECT_TIMEOUT_MS)
+        offset = max(offset, begins[part])
         try:
             self._consumer.seek(part, offset)
             self._consumer.resume(part)
         except (ValueError, KeyError):
             logger.info("partition %s went to another member before it was positioned", partition)
-            return
+            return offset
         self._next[part] = offset
+        return offset
 
-    def commit(self, offsets: dict[Partition, int]) -> bool:
+    def commit(self, offsets: Mapping[Partition, int], silence_told: Mapping[Partition, float] = NOTHING_TOLD) -> bool:
         """Store the offsets of the partitions still owned; a commit lost to a rebalance is logged: False."""
-        parts = {TopicPartition(*partition): OffsetAndMetadata(offset) for partition, offset in offsets.items()}
-        parts = {part: offset for part, offset in parts.items() if part in self._owned}
+        parts = {
+            TopicPartition(*partition): OffsetAndMetadata(offset, _to_metadata(silence_told.get(partition)))
+            for partition, offset in offsets.items()
+            if TopicPartition(*partition) in self._owned
+        }
+        if self.through is not None:
+            self._starts_over = not self.through.commit(parts, self._member)
+            return not self._starts_over
         if not parts:
             return False
         with explained("commit offsets"):
@@ -181,6 +216,8 @@ class KafkaSource:
             "enable_auto_commit": False,
             "auto_offset_reset": "earliest",
             "allow_auto_create_topics": False,
+            # Committed offsets are then those of finished transactions; of an open one the end is waited for.
+            "isolation_level": "read_uncommitted" if self.through is None else "read_committed",
         }
         return options | self._client_options
 
@@ -196,10 +233,16 @@ class KafkaSource:
     def _is_joining(self) -> bool:
         return bool(self._consumer.group_metadata().state == MemberState.REBALANCING)
 
-    def _take_changes(self) -> tuple[dict[Partition, int], frozenset[Partition]]:
+    def _take_changes(self) -> tuple[dict[Partition, int], frozenset[Partition], dict[Partition, float]]:
         assigned, revoked = self._changes.take()
-        committed = {part: self._committed(part) for part in assigned}
+        anew = self._owned - revoked if self._starts_over else set()
+        self._consumer.pause(*(anew & self._consumer.assignment()))
+        assigned, revoked = assigned | anew, revoked | anew
+        stored = {part: self._committed(part) for part in assigned}
+        committed = {part: offset for part, (offset, _) in stored.items()}
         kept = {part for part in assigned & revoked if self._next.get(part, -1) >= committed[part]}
+        kept = set() if self._starts_over else kept
+        self._starts_over = False
         for part in (revoked | assigned) - kept:
             self._next.pop(part, None)
         gone = (revoked & self._owned) - kept
@@ -207,15 +250,15 @@ class KafkaSource:
         for part in kept:
             self.seek(Partition(*part), self._next[part])
         new = {Partition(*part): offset for part, offset in committed.items() if part not in kept}
-        return new, frozenset(Partition(*part) for part in gone)
+        silence_told = {Partition(*part): told for part, (_, told) in stored.items() if told is not None}
+        return new, frozenset(Partition(*part) for part in gone), silence_told
 
-    def _committed(self, part: TopicPartition) -> int:
-        timeout_ms = CONNECT_TIMEOUT_MS
+    def _committed(self, part: TopicPartition) -> tuple[int, float | None]:
         with explained("read committed offsets"):
-            offset = self._consumer.committed(part, timeout_ms=timeout_ms)
-            if offset is None:
-                offset = self._consumer.beginning_offsets([part], timeout_ms=timeout_ms)[part]
-        return int(offset)
+            stored = self._consumer.committed(part, metadata=True, timeout_ms=COMMITTED_TIMEOUT_MS)
+            if stored is None:
+                return int(self._consumer.beginning_offsets([part], timeout_ms=CONNECT_TIMEOUT_MS)[part]), None
+        return int(stored.offset), _from_metadata(stored.metadata)
 
     def _messages(self, part: TopicPartition, fetched: list[Any]) -> Iterator[Record | Rejected]:
         if part not in self._next:  # revoked meanwhile, or not yet positioned: these will come again
@@ -228,11 +271,26 @@ class KafkaSource:
         self._next[part] = fetched[-1].offset + 1
 
 
+def _to_metadata(silence_told: float | None) -> str:
+    return "" if silence_told is None else f"{SILENCE_TOLD}{silence_told!r}"
+
+
+def _from_metadata(metadata: str | None) -> float | None:
+    """None too for what others have written there."""
+    with contextlib.suppress(ValueError):
+        if metadata and metadata.startswith(SILENCE_TOLD):
+            return float(metadata.removeprefix(SILENCE_TOLD))
+    return None
+
+
 class KafkaSink:
     """Alerts to one topic, dead letters to another, keyed by machine and acknowledged by all replicas.
 
     Parameters
     ----------
+    transactional_id
+        A name that no other worker has: what is sent then counts only with :meth:`commit`, for readers with
+        ``isolation_level="read_committed"``. None: it counts at once.
     dead_letter_topic
         None: dead letters are counted and the first few logged.
     producer
@@ -247,25 +305,32 @@ class KafkaSink:
         alerts_topic: str,
         dead_letter_topic: str | None = None,
         *,
+        transactional_id: str | None = None,
         producer: Any = None,
         **client_options: Any,
     ) -> None:
         self.brokers = brokers
         self.alerts_topic = alerts_topic
         self.dead_letter_topic = dead_letter_topic
+        self.transactional_id = transactional_id
         self.n_rejected = 0
+        self._transaction: Transaction | None = None
         self._client_options = client_options
         self._producer = producer
         self._failures: list[tuple[str, BaseException]] = []
 
     def __enter__(self) -> KafkaSink:
-        if self._producer is None:
+        is_own = self._producer is None
+        if is_own:
             self._producer = connect(KafkaProducer, self.brokers, self._options())
-            try:
+        try:
+            if is_own:
                 self._check_topics()
-            except BaseException:
-                self.__exit__()
-                raise
+            if self.transactional_id is not None:
+                self._transaction = Transaction(self._producer)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -278,6 +343,12 @@ class KafkaSink:
         """Hand an alert to the client; :meth:`flush` tells whether it arrived."""
         headers = [("content-type", b"application/cloudevents+json")]
         self._send(self.alerts_topic, encode_alert(alert), alert.machine.encode(), headers)
+
+    def announce(self, rebuilt: Rebuilt) -> None:
+        """Send word of lost state to the topic of alerts, keyed by partition."""
+        topic, number = rebuilt.position.partition
+        headers = [("content-type", b"application/cloudevents+json")]
+        self._send(self.alerts_topic, encode_rebuilt(rebuilt), f"{topic}/{number}".encode(), headers)
 
     def reject(self, rejected: Rejected) -> None:
         """Hand a dead letter to the client, keyed by where it came from."""
@@ -301,9 +372,21 @@ class KafkaSink:
         failures, self._failures = self._failures, []
         if failures:
             topic, error = failures[0]
+            if fenced(error):
+                raise KafkaProblem(FENCED)
             raise KafkaProblem(f"{len(failures)} message(s) to topic {topic!r} did not arrive: {one_line(error)}")
 
+    def commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata], member: Any) -> bool:
+        """End the transaction with these offsets of a consumer; False if nothing of it counts."""
+        assert self._transaction is not None, "a sink without transactional_id has no transactions"
+        if not offsets:
+            self._transaction.abort("none of its partitions is this worker's")
+            return False
+        return self._transaction.commit(offsets, member)
+
     def _send(self, topic: str, value: bytes, key: bytes, headers: list[tuple[str, bytes]]) -> None:
+        if self._transaction is not None:
+            self._transaction.begin()
         with explained(f"send to topic {topic!r}"):
             future = self._producer.send(topic, value=value, key=key, headers=headers)
         future.add_errback(lambda error: self._failures.append((topic, error)))
@@ -317,6 +400,8 @@ class KafkaSink:
             "max_block_ms": 15_000,
             "allow_auto_create_topics": False,
         }
+        if self.transactional_id is not None:
+            options |= {"transactional_id": self.transactional_id, **TRANSACTION_OPTIONS}
         return options | self._client_options
 
     def _check_topics(self) -> None:

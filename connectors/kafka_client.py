@@ -12,14 +12,18 @@ from kafka import KafkaAdminClient
 from kafka import errors as kafka_errors
 
 CONNECT_TIMEOUT_MS = 5_000
+FENCED = (
+    "another worker of the same name has taken over, or this one stood still for too long: it stops here, and nothing "
+    "counts that it had not finished; start it again, each with an --instance of its own"
+)
 
 
 class KafkaProblem(RuntimeError):
     """Kafka cannot be used as asked; the message is one line that says what is wrong and what to do."""
 
 
-def create_topics(brokers: str, topics: Mapping[str, int], **client_options: Any) -> None:
-    """Create each topic with its number of partitions, one replica; those that exist stay as they are.
+def create_topics(brokers: str, topics: Mapping[str, int], n_replicas: int = 1, **client_options: Any) -> None:
+    """Create each topic with its number of partitions; those that exist stay as they are.
 
     Raises
     ------
@@ -30,7 +34,7 @@ def create_topics(brokers: str, topics: Mapping[str, int], **client_options: Any
     try:
         with explained("create topics"):
             present = set(admin.list_topics())
-            new = {name: {"num_partitions": n, "replication_factor": 1} for name, n in topics.items()}
+            new = {name: {"num_partitions": n, "replication_factor": n_replicas} for name, n in topics.items()}
             new = {name: spec for name, spec in new.items() if name not in present}
             if new:
                 admin.create_topics(new, wait_for_metadata=True)
@@ -88,7 +92,14 @@ def explained(doing: str) -> Iterator[None]:
     try:
         yield
     except kafka_errors.KafkaError as error:
+        if fenced(error):
+            raise KafkaProblem(FENCED) from error
         raise KafkaProblem(f"could not {doing}: {one_line(error)}") from error
+
+
+def fenced(error: BaseException) -> bool:
+    """Whether the brokers have shut this client out for good; the client wraps that in other errors."""
+    return any(name in repr(error) for name in ("ProducerFenced", "InvalidProducerEpoch", "FencedInstanceId"))
 
 
 def missing_topic(topic: str, brokers: str) -> KafkaProblem:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TextIO
 
 from scrnn_stream.alert import Alert
-from scrnn_stream.records import Rejected
+from scrnn_stream.records import Rebuilt, Rejected
 
 from .codecs import encode_alert
 from .rows import InputError
@@ -52,6 +52,10 @@ class JsonLinesSink:
         """Write one line."""
         assert self._file is not None, "open the sink with `with`"
         self._file.write(encode_alert(alert).decode() + "\n")
+
+    def announce(self, rebuilt: Rebuilt) -> None:
+        """Log it: files lose no state."""
+        logger.warning("%s: %s", rebuilt.position, rebuilt.reason)
 
     def reject(self, rejected: Rejected) -> None:
         """Count a dead letter."""

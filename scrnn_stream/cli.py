@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from scrnn_stream.usage import UsageError
+from scrnn_stream.usage import DELIVERIES, UsageError
 
 
 class _Parser(argparse.ArgumentParser):
@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--dead-letter-topic", help="refused messages go to it [counted and logged only]")
     run.add_argument("--group", help="consumer group [scrnn-stream]")
     run.add_argument("--instance", help="static name of this member of the group: a restart does not rebalance")
+    run.add_argument("--delivery", choices=DELIVERIES, help="of alerts; the first needs transactions [exactly-once]")
     run.add_argument("--checkpoints", metavar="DIR", help="where models are kept [.scrnn-stream/GROUP]")
     run.add_argument("--checkpoint-every", metavar="SECONDS", type=_positive, help="[30]")
     _add_settings(run)

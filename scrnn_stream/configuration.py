@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from scrnn_stream.limits import Limits, SensorLimits
 from scrnn_stream.settings import BUDGETS, Settings
-from scrnn_stream.usage import UsageError
+from scrnn_stream.usage import DELIVERIES, EXACTLY_ONCE, UsageError
 from scrnn_stream.worker import CHECKPOINT_EVERY_S
 
 DEFAULTS: dict[str, Any] = {  # of `run`; `replay` passes over them, so that both can share a file
@@ -32,6 +32,7 @@ DEFAULTS: dict[str, Any] = {  # of `run`; `replay` passes over them, so that bot
     "dead_letter_topic": None,
     "group": "scrnn-stream",
     "instance": None,
+    "delivery": EXACTLY_ONCE,
     "checkpoints": None,
     "checkpoint_every": CHECKPOINT_EVERY_S,
 }
@@ -124,6 +125,8 @@ class _File:
             right, what = _is_number(value) and value > 0, "a number above 0"
         elif name in Settings.names():
             right, what = isinstance(value, int) and not isinstance(value, bool), "a whole number"
+        elif name == "delivery":
+            right, what = value in DELIVERIES, " or ".join(DELIVERIES)
         else:
             right, what = isinstance(value, str), "text"
         if not right:

@@ -108,6 +108,7 @@ def _service(address: str, alerts_per_day: float) -> Iterator[subprocess.Popen[b
         command += ["--brokers", address, "--topic", TOPIC]
         command += ["--alerts-topic", ALERTS_TOPIC, "--dead-letter-topic", "dead-letters", "--group", GROUP]
         command += ["--alerts-per-day", str(alerts_per_day), "--checkpoints", directory, "--checkpoint-every", "5"]
+        command += ["--delivery", "at-least-once"]  # the embedded broker has no transactions
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
             yield process

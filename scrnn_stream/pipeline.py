@@ -61,7 +61,11 @@ class Pipeline:
     def check_idle(self, partition: Partition, idle_s: float) -> list[Alert]:
         """Machines that fell silent with their whole partition, which has been idle for `idle_s` on the wall clock."""
         stream = self._stream(partition)
-        return stream.check_silence(stream.time + idle_s)
+        return stream.tell_silence(stream.time + idle_s)
+
+    def recall_silence(self, partition: Partition, until: float) -> None:
+        """Silence was told up to that stream time, by a process that is gone."""
+        self._stream(partition).tell_silence(until)
 
     @property
     def monitors(self) -> Iterator[Monitor]:
@@ -124,20 +128,30 @@ class _Stream:
         if last is not None and last.time is not None and _repeats(record, last):
             self.n_duplicates += 1
             return record, Verdict(math.nan, bool(monitor and monitor.is_open), [])
+        silent = self.tell_silence(record.time) if record.time is not None else []
         if monitor is None:
             monitor = self.monitors[record.machine] = Monitor(record.machine, self.settings)
         verdict = monitor.process(record)
+        verdict.alerts[:0] = silent
         if record.time is None:
             return record, verdict
         self.time = max(self.time, record.time)
         monitor.sensors.heard_at = self.time
         self._next_check = min(self._next_check, self.time + monitor.sensors.silence_limit)
-        if self.time > self._next_check:
-            verdict.alerts.extend(self.check_silence(self.time))
         return record, verdict
 
-    def check_silence(self, time: float) -> list[Alert]:
-        """Alerts of the machines that are silent when the stream stands at `time`."""
+    def tell_silence(self, until: float) -> list[Alert]:
+        """Alerts of the machines that fell silent before the stream stood at `until`.
+
+        Each is told as of the full second in which its time was up, so that it does not matter who noticed, the next
+        record or the wall clock.
+        """
+        alerts: list[Alert] = []
+        while (up := math.floor(self._next_check) + 1.0 if self._next_check < math.inf else math.inf) <= until:
+            alerts += self._check_silence(up)
+        return alerts
+
+    def _check_silence(self, time: float) -> list[Alert]:
         alerts: list[Alert] = []
         self._next_check = math.inf
         for monitor in self.monitors.values():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from scrnn_stream.alert import Alert
-from scrnn_stream.records import Batch, Partition, Rejected
+from scrnn_stream.records import Batch, Partition, Rebuilt, Rejected
 
 
 class Source(Protocol):
@@ -24,17 +25,24 @@ class Source(Protocol):
         """The next batch, empty after ``timeout_s`` without data; None when the source has ended for good."""
         ...
 
-    def seek(self, partition: Partition, offset: int) -> None:
-        """Deliver ``partition`` from ``offset`` on; the answer to an assignment."""
+    def seek(self, partition: Partition, offset: int) -> int:
+        """Deliver ``partition`` from ``offset`` on, or from the oldest message if that is younger; tells from where.
+
+        The answer to an assignment.
+        """
         ...
 
-    def commit(self, offsets: dict[Partition, int]) -> bool:
-        """Everything before these offsets is done: its alerts are out. False if that could not be stored."""
+    def commit(self, offsets: Mapping[Partition, int], silence_told: Mapping[Partition, float]) -> bool:
+        """Everything before these offsets is done, and silence told up to these stream times. False if not stored.
+
+        A source and a sink that share transactions make what was sent since the last commit count now, all or nothing.
+        Where that fails nothing of it counts, and the source announces its partitions anew.
+        """
         ...
 
 
 class Sink(Protocol):
-    """Takes alerts and dead letters. Open it with ``with``."""
+    """Takes alerts, dead letters and word of lost state. Open it with ``with``."""
 
     def __enter__(self) -> Sink: ...
 
@@ -43,6 +51,8 @@ class Sink(Protocol):
     def send(self, alert: Alert) -> None: ...
 
     def reject(self, rejected: Rejected) -> None: ...
+
+    def announce(self, rebuilt: Rebuilt) -> None: ...
 
     def flush(self) -> None:
         """Return when everything sent so far is safely stored; raise when it is not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 
@@ -78,13 +79,23 @@ class Rejected:
     payload: bytes = field(default=b"", repr=False)
 
 
+class Rebuilt(NamedTuple):
+    """What a partition's machines had learned was lost, and is learned again from the records since `position`."""
+
+    position: Position
+    reason: str
+
+
 class Batch(NamedTuple):
     """What one poll of a source brings: changes of ownership first, then messages in log order.
 
     ``assigned`` maps each partition that is new to this process to the first offset that nobody has finished
     (the committed one); the worker answers each with :meth:`Source.seek` before its messages are delivered.
+    ``silence_told`` maps those of them that had fallen idle at that offset to the stream time up to which silence
+    has been told, as committed with it.
     """
 
     messages: list[Record | Rejected]
     assigned: Mapping[Partition, int]
     revoked: frozenset[Partition]
+    silence_told: Mapping[Partition, float] = MappingProxyType({})

@@ -14,7 +14,7 @@ from scrnn_stream.alert import Alert
 from scrnn_stream.configuration import configuration
 from scrnn_stream.monitor import Verdict
 from scrnn_stream.pipeline import Pipeline
-from scrnn_stream.records import Record, Rejected
+from scrnn_stream.records import Rebuilt, Record, Rejected
 from scrnn_stream.report import write_report
 from scrnn_stream.show import alert_line, budget_line, learning_line
 from scrnn_stream.usage import writable
@@ -44,6 +44,9 @@ class _Screen:
         self.console.print(alert_line(alert), highlight=False, soft_wrap=True)
         if self.file is not None:
             self.file.send(alert)
+
+    def announce(self, rebuilt: Rebuilt) -> None:
+        """Files lose no state."""
 
     def reject(self, rejected: Rejected) -> None:
         self.n_rejected += 1

@@ -6,6 +6,7 @@ import argparse
 import logging
 import signal
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from scrnn_stream.checkpoint import CheckpointStore
 from scrnn_stream.configuration import configuration
 from scrnn_stream.pipeline import Pipeline
 from scrnn_stream.show import budget_line, learning_line
-from scrnn_stream.usage import writable
+from scrnn_stream.usage import EXACTLY_ONCE, writable
 from scrnn_stream.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ def serve(options: argparse.Namespace) -> int:
         status.tell()
         return stop.asked
 
-    with source, sink:
+    with sink, source:
         print(f"watching {config['topic']} on {config['brokers']}; SIGTERM stops", flush=True)
         counts = Worker(source, sink, pipeline, store, config["checkpoint_every"]).run(stopped)
     told = f"{counts.n_records} records, {counts.n_alerts} alerts, {counts.n_rejected} refused"
@@ -47,8 +48,13 @@ def serve(options: argparse.Namespace) -> int:
 
 def _ends(config: dict[str, Any], client: dict[str, Any]) -> tuple[KafkaSource, KafkaSink]:
     member = {"group_instance_id": config["instance"]} if config["instance"] else {}
-    source = KafkaSource(config["brokers"], config["topic"], config["group"], **client, **member)
-    sink = KafkaSink(config["brokers"], config["alerts_topic"], config["dead_letter_topic"], **client)
+    exactly = config["delivery"] == EXACTLY_ONCE
+    name = f"{config['group']}/{config['instance'] or uuid.uuid4().hex}" if exactly else None
+    sink = KafkaSink(
+        config["brokers"], config["alerts_topic"], config["dead_letter_topic"], transactional_id=name, **client
+    )
+    through = sink if exactly else None
+    source = KafkaSource(config["brokers"], config["topic"], config["group"], through=through, **client, **member)
     return source, sink
 
 

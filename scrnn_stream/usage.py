@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+EXACTLY_ONCE = "exactly-once"
+DELIVERIES = (EXACTLY_ONCE, "at-least-once")
+
 
 class UsageError(Exception):
     """A wish that cannot be met; the message is one line that says what is wrong and what to do."""

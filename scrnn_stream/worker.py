@@ -3,12 +3,13 @@
 The order makes recovery simple. Alerts are sent and flushed, then the offsets are committed, then the checkpoint is
 written; so a checkpoint never passes the committed offset. On assignment the newest checkpoint at or before the
 committed offset is loaded, the records from there to the committed offset are replayed silently, and from there on
-alerts go out: at least once, whatever was killed.
+alerts go out: whatever was killed, each exactly once where source and sink commit together, and else at least once.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from typing import Any
 from scrnn_stream.checkpoint import CheckpointStore
 from scrnn_stream.pipeline import Observer, Pipeline
 from scrnn_stream.protocols import Sink, Source
-from scrnn_stream.records import Batch, Partition, Record, Rejected
+from scrnn_stream.records import Batch, Partition, Position, Rebuilt, Record, Rejected
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +69,8 @@ class Worker:
         self._next: dict[Partition, int] = {}  # offset after the last message processed
         self._committed: dict[Partition, int] = {}
         self._heard_at: dict[Partition, float] = {}
+        self._silence_told: dict[Partition, float] = {}  # stream time, of partitions that have been idle since
+        self._to_recall: dict[Partition, float] = {}  # the same, told by a process before this one
         self._checkpointed_at = self.clock()
 
     def run(self, stop: Callable[[], bool] = lambda: False, timeout_s: float = 1.0) -> Counts:
@@ -85,18 +88,32 @@ class Worker:
             self._give_up(partition)
         for partition, committed in batch.assigned.items():
             self._start(partition, committed)
+            if partition in batch.silence_told:
+                self._to_recall[partition] = batch.silence_told[partition]
         replayed = [m for m in batch.messages if m.position.offset < self._live_from[m.position.partition]]
         live = [m for m in batch.messages if m.position.offset >= self._live_from[m.position.partition]]
         self.pipeline.process(replayed)
         self.counts.n_replayed += len(replayed)
+        self._note(replayed)
+        self._recall_silence({message.position.partition for message in live})
         self._process(live)
-        for message in batch.messages:
+        self._note(live)
+        if self._check_idle() or live:
+            self._finish()
+
+    def _note(self, messages: list[Record | Rejected]) -> None:
+        for message in messages:
             partition, offset = message.position
             self._next[partition] = offset + 1
             self._heard_at[partition] = self.clock()
-        self._check_idle()
-        if live:
-            self._finish()
+            self._silence_told.pop(partition, None)
+
+    def _recall_silence(self, going_on: set[Partition]) -> None:
+        """At the committed offset the state is again that of the process before, which may have told of silence."""
+        for partition in list(self._to_recall):
+            if self._next[partition] >= self._live_from[partition] or partition in going_on:
+                self._silence_told[partition] = self._to_recall.pop(partition)
+                self.pipeline.recall_silence(partition, self._silence_told[partition])
 
     def _process(self, messages: list[Record | Rejected]) -> None:
         outcome = self.pipeline.process(messages, self.observe)
@@ -111,38 +128,46 @@ class Worker:
     def _finish(self) -> None:
         self.sink.flush()
         offsets = {p: offset for p, offset in self._next.items() if offset > self._live_from[p]}
-        if self.source.commit(offsets):
+        offsets |= {p: self._next[p] for p in self._silence_told}
+        if self.source.commit(offsets, self._silence_told):
             self._committed.update(offsets)
         if self.clock() - self._checkpointed_at >= self.checkpoint_every_s:
             self._checkpoint()
 
-    def _check_idle(self) -> None:
-        """A partition without data has no stream time: its machines' silence is judged by the wall clock."""
-        if not self.source.is_live:
-            return
+    def _check_idle(self) -> bool:
+        """A partition without data has no stream time: its machines' silence is judged by the wall clock.
+
+        True if there was something to tell.
+        """
+        n_before = self.counts.n_alerts
         now = self.clock()
-        for partition, heard_at in self._heard_at.items():
-            if now - heard_at > 1.0 and self._next[partition] >= self._live_from[partition]:
-                alerts = self.pipeline.check_idle(partition, now - heard_at)
+        for partition, offset in self._next.items() if self.source.is_live else ():
+            idle_s = now - self._heard_at.setdefault(partition, now)
+            if idle_s > 1.0 and offset >= self._live_from[partition]:
+                alerts = self.pipeline.check_idle(partition, idle_s)
                 for alert in alerts:
                     self.sink.send(alert)
-                if alerts:
-                    self.counts.n_alerts += len(alerts)
-                    self.sink.flush()
+                    self._silence_told[partition] = alert.raised or -math.inf
+                self.counts.n_alerts += len(alerts)
+        return self.counts.n_alerts > n_before
 
     def _start(self, partition: Partition, committed: int) -> None:
         self.pipeline.drop(partition)
-        self._live_from[partition] = committed
         found = self.store.load(partition, at_most=committed) if self.store is not None else None
         offset = 0
         if found is not None:
             offset = self._restore(partition, *found)
         elif self.store is None:
             offset = committed
-        if committed > offset:
-            logger.info("replaying %s/%d from %d to %d", partition.topic, partition.number, offset, committed)
-        self._next[partition] = offset
-        self.source.seek(partition, offset)
+        begin = self.source.seek(partition, offset)
+        if begin > offset and (found is not None or begin != committed):  # else nobody has been here before
+            reason = f"the log begins at {begin}, the state is of {offset} and the group at {committed}: learning again"
+            logger.warning("%s/%d: %s", partition.topic, partition.number, reason)
+            self.sink.announce(Rebuilt(Position(partition, begin), reason))
+        if committed > begin:
+            logger.info("replaying %s/%d from %d to %d", partition.topic, partition.number, begin, committed)
+        self._live_from[partition] = max(begin, committed)
+        self._next[partition] = begin
 
     def _restore(self, partition: Partition, offset: int, state: dict[str, Any]) -> int:
         """Where to go on: at the checkpoint, or at the oldest message if the state does not fit this program."""
@@ -156,7 +181,8 @@ class Worker:
 
     def _give_up(self, partition: Partition) -> None:
         self.pipeline.drop(partition)
-        for owned in (self._live_from, self._next, self._committed, self._heard_at):
+        notes = (self._live_from, self._next, self._committed, self._heard_at, self._silence_told, self._to_recall)
+        for owned in notes:
             owned.pop(partition, None)
 
     def _checkpoint(self) -> None:

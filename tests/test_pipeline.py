@@ -296,7 +296,8 @@ def test_a_machine_whose_clock_is_behind_is_not_silent() -> None:
 def test_a_silence_of_the_whole_plant_is_told_and_resolved_at_the_return() -> None:
     stream = steady("a", range(200)) + steady("a", range(500, 510), first_offset=200)
     alerts = [alert for alert in alerts_of(stream) if alert.kind == "silent"]
-    assert [(alert.state, minute(alert.raised)) for alert in alerts] == [("firing", 500), ("resolved", 500)]
+    assert [(alert.state, minute(alert.raised)) for alert in alerts] == [("firing", 209), ("resolved", 209)]
+    assert [minute(alert.end) for alert in alerts if alert.end is not None] == [500]
 
 
 def test_a_machine_that_returns_as_it_was_raises_no_anomaly(undisturbed: list[Alert]) -> None:

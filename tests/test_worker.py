@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from scrnn_stream.alert import Alert
 from scrnn_stream.checkpoint import CheckpointStore
 from scrnn_stream.pipeline import Outcome, Pipeline
-from scrnn_stream.records import Batch, Partition, Position, Record, Rejected
+from scrnn_stream.records import Batch, Partition, Position, Rebuilt, Record, Rejected
 from scrnn_stream.worker import Counts, Worker
 
 A, B = Partition("plant", 0), Partition("plant", 1)
@@ -43,6 +43,9 @@ class Broker:
         self.committed = dict.fromkeys(self.logs, 0)
         self.alerts: list[Alert] = []
         self.rejected: list[Rejected] = []
+        self.rebuilt: list[Rebuilt] = []
+        self.begins: dict[Partition, int] = {}  # the oldest messages are gone
+        self.silence_told: dict[Partition, float] = {}
 
     @property
     def told(self) -> list[tuple[str, str]]:
@@ -56,7 +59,7 @@ class FakeSource:
         self.broker, self.journal, self.size, self.stores = broker, journal, size, stores
         self.next: dict[Partition, int] = {}
         self.seconds = 0.0
-        self.batches: list[Batch] = [Batch([], dict(broker.committed), frozenset())]
+        self.batches: list[Batch] = [Batch([], dict(broker.committed), frozenset(), broker.silence_told)]
 
     def __enter__(self) -> FakeSource:
         return self
@@ -73,12 +76,15 @@ class FakeSource:
             self.next[partition] += self.size
         return Batch(messages, {}, frozenset()) if messages else None
 
-    def seek(self, partition: Partition, offset: int) -> None:
-        self.next[partition] = offset
+    def seek(self, partition: Partition, offset: int) -> int:
+        begin = max(offset, self.broker.begins.get(partition, 0))
+        self.next[partition] = begin
+        return begin
 
-    def commit(self, offsets: dict[Partition, int]) -> bool:
+    def commit(self, offsets: Mapping[Partition, int], silence_told: Mapping[Partition, float]) -> bool:
         self.journal.note("commit")
         if self.stores:
+            self.broker.silence_told = dict(silence_told)
             self.broker.committed.update(offsets)
             self.journal.note("committed")
         return self.stores
@@ -99,6 +105,9 @@ class FakeSink:
     def send(self, alert: Alert) -> None:
         self.journal.note("send")
         (self.broker.alerts if self.eager else self.waiting).append(alert)
+
+    def announce(self, rebuilt: Rebuilt) -> None:
+        self.broker.rebuilt.append(rebuilt)
 
     def reject(self, rejected: Rejected) -> None:
         self.journal.note("reject")
@@ -143,6 +152,8 @@ class Tally:
 
     def check_idle(self, *_: object) -> list[Alert]:
         return []
+
+    def recall_silence(self, *_: object) -> None: ...
 
     def to_state(self, partition: Partition) -> dict[str, Any]:
         return {"n": self.n[partition]}
@@ -403,7 +414,45 @@ def test_the_silence_of_an_idle_partition_is_told_by_the_wall_clock_once_if_it_i
     idle.run(stop=lambda: not source.batches, timeout_s=300.0)
     told = [(alert.kind, alert.state, alert.machine) for alert in broker.alerts]
     assert told == ([("silent", "firing", "m")] if is_live else [])
-    assert journal.events[-2:] == ["flush", "flushed"] or not is_live
+    assert journal.events[-4:] == ["flush", "flushed", "commit", "committed"]
+    assert broker.silence_told == ({A: broker.alerts[0].raised} if is_live else {})
+
+
+def test_a_silence_that_was_told_is_not_told_again_after_a_restart(tmp_path: Path) -> None:
+    records = [Record(Position(A, k), "m", 1.7e9 + 60.0 * k, {"a": float(k % 7)}) for k in range(200)]
+    broker = Broker(list(records))
+    for _ in range(2):
+        idle = worker(broker, tmp_path, pipeline=Pipeline(), size=200, checkpoint_every_s=1e9)
+        assert isinstance(idle.source, FakeSource)
+        idle.source.batches += [Batch([], {}, frozenset())] if broker.alerts else [Batch(records, {}, frozenset())]
+        idle.source.batches += [Batch([], {}, frozenset())] * 5
+        source = idle.source
+        idle.run(stop=lambda source=source: not source.batches, timeout_s=300.0)  # type: ignore[misc]
+        for path in tmp_path.iterdir():  # as if killed before the checkpoint
+            path.unlink()
+        broker.committed[A] = 200
+    assert [(alert.kind, alert.state) for alert in broker.alerts] == [("silent", "firing")]
+
+
+# -- a log that has lost its begin ------------------------------------------------------------------------------------
+
+
+def test_a_log_that_no_longer_reaches_back_to_the_checkpoint_is_told(tmp_path: Path) -> None:
+    broker = Broker(log(A, 100))
+    CheckpointStore(tmp_path).save(A, 20, {"n": 20})
+    broker.committed[A], broker.begins[A] = 60, 40
+    assert worker(broker, tmp_path).run().n_replayed == 20
+    [rebuilt] = broker.rebuilt
+    assert rebuilt.position == Position(A, 40)
+    assert "the log begins at 40, the state is of 20 and the group at 60" in rebuilt.reason
+
+
+@pytest.mark.parametrize(("committed", "n_told"), [(40, 0), (60, 1), (30, 1)])
+def test_a_new_group_has_nothing_to_rebuild(committed: int, n_told: int, tmp_path: Path) -> None:
+    broker = Broker(log(A, 100))
+    broker.committed[A], broker.begins[A] = committed, 40
+    worker(broker, tmp_path).run()
+    assert len(broker.rebuilt) == n_told
 
 
 # -- the real pipeline ------------------------------------------------------------------------------------------------

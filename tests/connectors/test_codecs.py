@@ -15,12 +15,13 @@ from connectors.codecs import (
     decode_alert,
     decode_json,
     encode_alert,
+    encode_rebuilt,
     encode_record,
     encode_rejected,
 )
 from connectors.times import format_time, parse_time
 from scrnn_stream.alert import Alert, SensorEvidence
-from scrnn_stream.records import Partition, Position, Record, Rejected
+from scrnn_stream.records import Partition, Position, Rebuilt, Record, Rejected
 
 AT = Position(Partition("sensors", 3), 17)
 EIGHT = 1767600000.0  # 2026-01-05T08:00:00Z
@@ -245,3 +246,12 @@ def test_a_time_keeps_its_fraction() -> None:
 def test_what_is_no_time_is_a_value_error(value: object) -> None:
     with pytest.raises(ValueError):
         parse_time(value)
+
+
+def test_word_of_lost_state_is_an_event_of_its_own() -> None:
+    event = json.loads(encode_rebuilt(Rebuilt(Position(Partition("sensors", 2), 40), "the log begins at 40")))
+    assert (event["type"], event["subject"]) == ("io.scrnn-stream.state_rebuilt", "sensors/2")
+    assert event["data"] == {
+        "position": {"topic": "sensors", "partition": 2, "offset": 40},
+        "reason": "the log begins at 40",
+    }

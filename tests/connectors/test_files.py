@@ -13,7 +13,7 @@ import pytest
 from connectors.codecs import decode_alert
 from connectors.files import FileSource, InputError, JsonLinesSink, ScoresWriter
 from scrnn_stream.alert import Alert
-from scrnn_stream.records import Partition, Position, Record, Rejected
+from scrnn_stream.records import Batch, Partition, Position, Record, Rejected
 
 Write = Callable[..., Path]
 NOON = 1386018900.0  # 2013-12-02 21:15:00 UTC
@@ -153,7 +153,7 @@ def test_files_come_one_after_the_other_in_batches(write: Write) -> None:
         while (batch := source.poll()) is not None:
             sizes.append(len(batch.messages))
             for partition, offset in batch.assigned.items():
-                assert source.poll() == ([], {}, frozenset())  # nothing before the answer
+                assert source.poll() == Batch([], {}, frozenset())  # nothing before the answer
                 source.seek(partition, offset)
     assert sizes == [0, 1000, 1000, 500, 0, 1]
 

@@ -125,8 +125,8 @@ def test_nothing_is_delivered_before_the_worker_says_from_where(broker: str, new
     produce(broker, topic, 5)
     with KafkaSource(broker, topic, new_group(), **QUICK) as source:
         batch = source.poll(DEADLINE_S)
-        assert batch == ([], {Partition(topic, 0): 0}, frozenset())
-        assert source.poll(0.3) == ([], {}, frozenset())
+        assert batch[:3] == ([], {Partition(topic, 0): 0}, frozenset())
+        assert source.poll(0.3).messages == []
         source.seek(Partition(topic, 0), 3)
         assert [message.position.offset for message in source.poll(DEADLINE_S).messages] == [3, 4]
 

@@ -1,0 +1,225 @@
+"""Whatever is killed: what a reader of finished transactions sees is what an undisturbed run would have told."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from connectors.codecs import decode_alert, encode_record
+from connectors.kafka import KafkaProblem, KafkaSink, KafkaSource, create_topics
+from scrnn_stream.records import Partition, Position, Record, Rejected
+from tests.apache_kafka import ApacheKafka
+from tests.connectors.test_kafka import QUICK, Reader, _forget_members, alert, new_group, produce, until
+
+PATIENCE_S = 120.0  # kernels may have to be compiled
+PARTITIONS = 2
+Told = dict[bytes, list[bytes]]
+
+# `scrnn-stream run` that dies by SIGKILL before or after a step of its n-th transaction that tells something.
+SERVICE = """
+    import os, signal, sys
+    from kafka import KafkaConsumer, KafkaProducer
+    from scrnn_stream.cli import main
+
+    KafkaConsumer.DEFAULT_CONFIG["max_poll_records"] = int(sys.argv[1])
+    when, step, n_left = sys.argv[2], sys.argv[3], int(sys.argv[4])
+    tells = False
+
+    def watched(name):
+        original = getattr(KafkaProducer, name)
+
+        def method(self, *args, **options):
+            global tells, n_left
+            n_left -= tells and name == "send_offsets_to_transaction"
+            deadly = name == step and tells and n_left < 0
+            if deadly and when == "before":
+                os.kill(os.getpid(), signal.SIGKILL)
+            result = original(self, *args, **options)
+            if deadly:
+                os.kill(os.getpid(), signal.SIGKILL)
+            tells = name == "send" or tells and name != "commit_transaction"
+            return result
+
+        setattr(KafkaProducer, name, method)
+
+    for name in ("send", "send_offsets_to_transaction", "commit_transaction"):
+        watched(name)
+    main(sys.argv[5:])
+"""
+MOMENTS = [  # of one run, each the end of a process of its own
+    ("before", "send_offsets_to_transaction", 0),
+    ("before", "send_offsets_to_transaction", 1),
+    ("before", "commit_transaction", 0),
+    ("after", "commit_transaction", 0),
+    ("after", "commit_transaction", 1),
+    ("before", "commit_transaction", 1),
+]
+
+
+class Plant:
+    """The plant's records in a topic, with some junk between them, and services that watch it."""
+
+    def __init__(self, address: str, path: Path, records: list[Record]) -> None:
+        self.address, self.path, self.n_messages = address, path, 0
+        create_topics(address, {"plant": PARTITIONS})
+        producer = KafkaProducer(bootstrap_servers=address, linger_ms=20)
+        for number, record in enumerate(records):
+            partition = len(record.machine) % PARTITIONS
+            values = [encode_record(record)] + [b"{junk"] * (number % 300 == 7)
+            for value in values:
+                producer.send("plant", value, key=record.machine.encode(), partition=partition)
+            self.n_messages += len(values)
+        producer.close()
+
+    def command(self, name: str, size: int = 500, when: str = "never", step: str = "", n: int = 0) -> list[str]:
+        create_topics(self.address, {f"{name}-alerts": PARTITIONS, f"{name}-dead": 1})
+        program = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(SERVICE), str(size), when, step, str(n)]
+        command = ["--log-level", "warning", "run", "--brokers", self.address, "--topic", "plant", "--group", name]
+        command += ["--alerts-topic", f"{name}-alerts", "--dead-letter-topic", f"{name}-dead", "--instance", "worker"]
+        return [*program, *command, "--checkpoints", str(self.path / name), "--checkpoint-every", "0.2"]
+
+    def run(self, name: str, size: int = 500) -> None:
+        """Watch until every message is done."""
+        consumer = KafkaConsumer(bootstrap_servers=self.address, group_id=name, enable_auto_commit=False)
+        with subprocess.Popen(self.command(name, size), stdout=subprocess.DEVNULL) as service:
+            deadline = time.monotonic() + PATIENCE_S
+            while self.n_done(consumer) < self.n_messages:
+                assert service.poll() is None, "the service ended"
+                assert time.monotonic() < deadline, "the service is too slow"
+            service.send_signal(signal.SIGTERM)
+        assert service.returncode == 0
+        consumer.close()
+
+    @staticmethod
+    def n_done(consumer: KafkaConsumer) -> int:
+        return sum(consumer.committed(TopicPartition("plant", number)) or 0 for number in range(PARTITIONS))
+
+    def told(self, name: str) -> Told:
+        return {**read_committed(self.address, f"{name}-alerts"), **read_committed(self.address, f"{name}-dead")}
+
+
+def read_committed(address: str, topic: str) -> Told:
+    """The messages of finished transactions by key, in order."""
+    told: Told = {}
+    for key, value in read_topic(address, topic):
+        told.setdefault(key, []).append(value)
+    return told
+
+
+def read_topic(address: str, topic: str, isolation: str = "read_committed") -> list[tuple[bytes, bytes]]:
+    options = {"auto_offset_reset": "earliest", "enable_auto_commit": False, "isolation_level": isolation}
+    consumer = KafkaConsumer(bootstrap_servers=address, group_id=None, fetch_max_wait_ms=50, **options)
+    parts = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+    consumer.assign(parts)
+    ends = consumer.end_offsets(parts)
+    told: list[tuple[bytes, bytes]] = []
+    while any(consumer.position(part) < end for part, end in ends.items()):
+        for batch in consumer.poll(timeout_ms=100).values():
+            told += [(message.key, message.value) for message in batch]
+    consumer.close()
+    return told
+
+
+@pytest.fixture(scope="module")
+def watched(apache_kafka: ApacheKafka, plant: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Plant:
+    return Plant(apache_kafka.address, tmp_path_factory.mktemp("checkpoints"), plant)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(watched: Plant) -> Told:
+    watched.run("undisturbed")
+    told = watched.told("undisturbed")
+    assert sum(len(values) for values in told.values()) > 15
+    return told
+
+
+def test_killed_at_any_step_of_a_transaction_nothing_is_lost_doubled_or_different(
+    watched: Plant, undisturbed: Told
+) -> None:
+    for when, step, n in MOMENTS:
+        killed = subprocess.run(watched.command("killed", 40, when, step, n), timeout=PATIENCE_S)
+        assert killed.returncode == -signal.SIGKILL
+    watched.run("killed", 40)
+    assert watched.told("killed") == undisturbed
+    everything = read_topic(watched.address, "killed-alerts", isolation="read_uncommitted")
+    assert len(everything) > len(read_topic(watched.address, "killed-alerts"))  # some were killed with alerts out
+
+
+# -- one transaction --------------------------------------------------------------------------------------------------
+
+
+def test_alerts_and_offsets_count_only_together(apache_kafka: ApacheKafka) -> None:
+    address, group = apache_kafka.address, new_group()
+    create_topics(address, {"together": 1, "together-alerts": 1, "together-dead": 1})
+    produce(address, "together", 5)
+    partition = Partition("together", 0)
+    with (
+        KafkaSink(address, "together-alerts", "together-dead", transactional_id=group) as sink,
+        KafkaSource(address, "together", group, through=sink, **QUICK) as source,
+    ):
+        Reader(source).read(5)
+        sink.send(alert(1))
+        sink.reject(Rejected(Position(partition, 2), "why"))
+        sink.flush()
+        assert read_committed(address, "together-alerts") == {}
+        assert source.commit({partition: 3}, {partition: 1.5})
+    assert len(read_committed(address, "together-alerts")[b"m"]) == 1
+    assert len(read_committed(address, "together-dead")[b"together/0"]) == 1
+    with KafkaSource(address, "together", group, **QUICK) as source:
+        batch = source.poll(20.0)
+    assert (batch.assigned, batch.silence_told) == ({partition: 3}, {partition: 1.5})
+
+
+def test_what_the_group_refuses_does_not_count_and_comes_again(apache_kafka: ApacheKafka) -> None:
+    address, group = apache_kafka.address, new_group()
+    create_topics(address, {"refused": 1, "refused-alerts": 1})
+    produce(address, "refused", 5)
+    partition = Partition("refused", 0)
+    with (
+        KafkaSink(address, "refused-alerts", transactional_id=group) as sink,
+        KafkaSource(address, "refused", group, through=sink, **QUICK) as source,
+    ):
+        reader = Reader(source)
+        reader.read(5)
+        sink.send(alert(1))
+        assert source.commit({partition: 2}, {})
+        _forget_members(address, group)
+        sink.send(alert(2))
+        assert not source.commit({partition: 5}, {})
+        reader.messages.clear()
+        assert [message.position.offset for message in reader.read(3)][:3] == [2, 3, 4]
+        until(lambda: (reader.step(), source.commit({partition: 5}, {}))[1], "a commit")
+        sink.send(alert(3))
+        assert source.commit({partition: 5}, {})
+    offsets = [decode_alert(value).position.offset for value in read_committed(address, "refused-alerts")[b"m"]]
+    assert offsets == [1, 3]
+
+
+def test_a_fenced_zombie_stops_with_one_line_and_changes_nothing(apache_kafka: ApacheKafka) -> None:
+    address, group = apache_kafka.address, new_group()
+    create_topics(address, {"zombie": 1, "zombie-alerts": 1})
+    produce(address, "zombie", 5)
+    partition = Partition("zombie", 0)
+    with (
+        KafkaSink(address, "zombie-alerts", transactional_id=group) as zombie,
+        KafkaSource(address, "zombie", group, through=zombie, **QUICK) as source,
+    ):
+        Reader(source).read(5)
+        zombie.send(alert(1))
+        zombie.flush()
+        with KafkaSink(address, "zombie-alerts", transactional_id=group):
+            with pytest.raises(KafkaProblem, match="another worker of the same name has taken over") as raised:
+                source.commit({partition: 5}, {})
+            assert "\n" not in str(raised.value)
+            with pytest.raises(KafkaProblem):
+                zombie.send(alert(2))
+    assert read_committed(address, "zombie-alerts") == {}
+    with KafkaSource(address, "zombie", group, **QUICK) as source:
+        assert source.poll(20.0).assigned == {partition: 0}
