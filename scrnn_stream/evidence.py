@@ -37,8 +37,9 @@ from scrnn_stream.channels import (
     X_SPREAD,
 )
 from scrnn_stream.extremes import is_judged, least_probable, probability_of, take_in
+from scrnn_stream.least_squares import expectation
 from scrnn_stream.picture import N_COMPARED, count, distance, excess, explain, limited, project, usual
-from scrnn_stream.season import DAY_S, expectation, regressors
+from scrnn_stream.season import DAY_S, regressors
 
 Array = NDArray[Any]
 Machine = tuple[Array, ...]  # as `machine_of` and `desk_of` lay them out

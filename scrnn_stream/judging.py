@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scrnn_stream import _kernels as network
 from scrnn_stream import places as at
+from scrnn_stream import readout
 from scrnn_stream._compile import jit, view
 from scrnn_stream._layout import N_COUNTS as N_NETWORK_COUNTS
 from scrnn_stream.absorbing import learn_picture, refresh, variance_of
@@ -249,8 +249,10 @@ def process(
     counts: Array,
     calm: Array,
     networks: Array,
+    readouts: Array,
     work: Array,
     work32: Array,
+    work64: Array,
     sizes: Array,
     rates: Array,
     is_learning: bool,
@@ -258,7 +260,7 @@ def process(
     """Score each record and, if it is to learn, learn it, before the next. Returns the last score.
 
     `scores` and `p_of_tails` (M); `records` (M, D + 1) are readings and time, NaN without; `machines` (M) the row of
-    each record's machine in the next four. `sizes` are grace_period, accept_after, and what the network's kernels call
+    each record's machine in the next five. `sizes` are grace_period, accept_after, and what the network's kernels call
     shape and kind; `rates` go to them too.
     """
     D, grace_period, accept_after = records.shape[1] - 1, sizes[0], sizes[1]
@@ -280,11 +282,14 @@ def process(
         read(x, records[t])
         scaled(z, machine[3], x)
         if D > 0 and is_learning:
-            network.learn(forecast, scratch, own, own_counts, previous, z, step, shape, kind, pace)
+            readout.learn(forecast, work64, scratch, readouts[i], own, own_counts, previous, z, step, shape, kind, pace)
         elif D > 0:
-            network.predict(forecast, scratch, own, own_counts, previous, step, shape, kind)
+            readout.expect(forecast, work64, scratch, readouts[i], own, own_counts, previous, step, shape, kind)
         assess(forecast, time, step, machine, desk)
         scores[t], p_of_tails[t] = work[at.SCORE], work[at.P_OF_TAILS]
         if is_learning:
+            n_regimes = counts[i, at.N_REGIMES]
             learn(time, grace_period, accept_after, machine, desk)
+            if D > 0 and counts[i, at.N_REGIMES] > n_regimes:  # the scale starts anew
+                readout.doubt(readouts[i], shape)
     return float(work[at.SCORE])
