@@ -208,10 +208,13 @@ def contributions(out: Array, channel: int, machine: Machine, desk: Desk) -> Non
         reach, expected = BAND * np.sqrt(scratch[at.VARIANCE, j]), scratch[at.EXPECTED, j]
         out[EXPECTED, j], out[LOW, j], out[HIGH, j] = expected, expected - reach, expected + reach
         shift = 0.0
-        if channel == ERROR:  # an error is told by the reading, and by what was forecast
+        if channel == ERROR:  # an error is told by the reading, and by what the past and the others led to expect
             shift = average[j]
             if measured[at.PRESENT, j] > 0:
-                shift = limited(x[j], table, variance_of(covariance[LEVEL], j), j) - v[j]
+                for line in range(EXPECTED, N_CONTRIBUTED):
+                    out[line, j] /= measured[at.RATIO, j]
+                error = v[j] / measured[at.RATIO, j]
+                shift = limited(x[j], table, variance_of(covariance[LEVEL], j), j) - error
         elif channel == BIAS:
             shift = average[j] - v[j]
         for line in range(JUDGED, N_CONTRIBUTED):
@@ -249,6 +252,8 @@ def of_extreme(out: Array, kind: int, j: int, machine: Machine, desk: Desk) -> N
         low = high = np.nan
     shift = 0.0
     if kind == X_ERROR:  # told by the reading, and by what was forecast
+        ratio = measured[at.RATIO, j]
+        value, low, high = value / ratio, low / ratio, high / ratio
         shift = values[X_READING, j] - value
     elif kind == X_SPREAD:
         value, low, high = value * value, max(low, 0.0) ** 2, high * high

@@ -42,9 +42,10 @@ from scrnn_stream.channels import (
 )
 from scrnn_stream.evidence import advance, measure
 from scrnn_stream.extremes import SMALLEST_P, see_nothing
-from scrnn_stream.features import LARGEST_READING, learn_scale, scaled, unscaled
+from scrnn_stream.features import LARGEST_READING, learn_scale, scaled, unit_of, unscaled
 from scrnn_stream.picture import limited
 from scrnn_stream.season import learn_season
+from scrnn_stream.surprise import forget_errors, judge_errors, learn_sizes, move
 
 Array = NDArray[Any]
 Machine = tuple[Array, ...]  # as `machine_of` and `desk_of` lay them out
@@ -108,12 +109,15 @@ def assess(forecast: Array, time: float, step: float, machine: Machine, desk: De
     A record counts no less than the average of the last ones, -log10 p with half-life 70: many unlikely records in a
     row are at least as unlikely as each of them.
     """
-    numbers, counts, calm, table, covariance, _, _, _ = machine
-    work, _, head, _, x, scratch, _ = desk
+    numbers, counts, calm, table, covariance, precision, _, _ = machine
+    work, _, head, measured, x, scratch, _ = desk
     for j in range(x.size):
-        expected = unscaled(forecast[j], table, j)
-        reading = limited(x[j], table, variance_of(covariance[LEVEL], j), j)
-        scratch[at.ERRORS, j] = np.nan if step > 1 else reading - expected  # across a gap nothing was expected
+        reading, unit = limited(x[j], table, variance_of(covariance[LEVEL], j), j), unit_of(table, j)
+        error = (reading - unscaled(forecast[j], table, j)) / unit
+        scratch[at.RAW, j] = np.nan if step > 1 else error  # across a gap nothing was expected
+    judge_errors(measured, table, precision[at.OF_ERRORS], scratch)
+    for j in range(x.size):
+        scratch[at.ERRORS, j] = scratch[at.RESIDUAL, j] * measured[at.RATIO, j] * unit_of(table, j)
     measure(time, machine, desk)
     p, work[at.P_OF_TAILS] = look(head, numbers, counts, calm)
     work[at.AVERAGE_EVIDENCE] = KEEP_EVIDENCE * (numbers[at.EVIDENCE] + math.log10(p)) - math.log10(p)
@@ -177,10 +181,12 @@ def wait(machine: Machine, desk: Desk) -> None:
 @jit
 def learn(time: float, grace_period: int, accept_after: int, machine: Machine, desk: Desk) -> None:
     """Take the record in that is assessed on the desk, with its scaled readings. Time moves."""
-    numbers, counts, _, table, _, _, _, _ = machine
+    numbers, counts, _, table, _, precision, _, _ = machine
     work, _, _, measured, x, scratch, _ = desk
     is_calm = work[at.P_OF_TAILS] >= PROTECTION_P
+    move(table, scratch)
     if is_calm:
+        learn_sizes(table, precision[at.OF_ERRORS], scratch, scratch[at.BLAME])
         learn_scale(table, x)
         if np.isfinite(time):
             f, last = at.regressors_of(work), numbers[at.TIME]
@@ -214,8 +220,9 @@ def learn(time: float, grace_period: int, accept_after: int, machine: Machine, d
 @jit
 def forget(machine: Machine, desk: Desk) -> None:
     """Start the picture of calm and the tails anew; the averages go on."""
-    _, counts, _, table, covariance, _, _, _ = machine
+    _, counts, _, table, covariance, precision, _, _ = machine
     table[at.PICTURE :] = 0.0
+    forget_errors(precision[at.OF_ERRORS])
     table[at.LOW : at.LOW + 2] = np.inf
     table[at.HIGH : at.HIGH + 2] = -np.inf
     covariance[:] = 0.0

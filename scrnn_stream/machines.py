@@ -168,6 +168,8 @@ class Machines:
         if (D <= at.MOST_DENSE) == (n_sensors <= at.MOST_DENSE):
             machine[4][:, : at.n_correlated(D), :D] = self.machine(0)[4]
             refresh(machine, desk)
+            if D <= at.MOST_DENSE:
+                machine[5][at.OF_ERRORS, :D, :D] = self.machine(0)[5][at.OF_ERRORS]
         else:
             forget(machine, desk)
         return new

@@ -12,7 +12,7 @@ CORE = (
     "places",
     "_simd _layout features picture extremes",
     "calibration",
-    "_kernels absorbing",
+    "_kernels absorbing surprise",
     "network evidence readout",
     "fleet judging wording",
     "machines",
