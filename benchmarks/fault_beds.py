@@ -85,16 +85,16 @@ def _fleet(n: int, seed: int) -> list[tuple[Array, Array]]:
 
 
 def driven_machines(n: int, first_seed: int) -> Bed:
-    """That many machines, with two faults each, one in the third and one in the fourth quarter."""
+    """That many machines, with four faults each, one in each eighth of the second half."""
     rng = np.random.default_rng(first_seed)
-    machines = [_driven(first_seed + i, rng.integers(0, N_DRIVEN // 4 - 300, 2)) for i in range(n)]
+    machines = [_driven(first_seed + i, rng.integers(0, N_DRIVEN // 8 - 300, 4)) for i in range(n)]
     calm = [_driven(first_seed + 1000 + i) for i in range(N_CALM_PUMPS)]
     pieces = (slice(N_DRIVEN // 4, None),)
     return Bed("driven", list(driven.SENSORS), machines, [Calm(m.times, m.readings, pieces) for m in calm])
 
 
 def _driven(seed: int, places: NDArray[np.int64] | None = None) -> Machine:
-    begins = [] if places is None else (places + np.array([2, 3]) * N_DRIVEN // 4).tolist()
+    begins = [] if places is None else (places + np.arange(4, 8) * N_DRIVEN // 8).tolist()
     times, make = MONDAY + driven.INTERVAL_S * np.arange(N_DRIVEN), partial(driven.simulate, N_DRIVEN, seed)
     changes = tuple(
         Fault(
@@ -117,7 +117,9 @@ def add_beds(parser: argparse.ArgumentParser) -> None:
     """The options that `beds_of` wants."""
     parser.add_argument("--data", type=Path, metavar="SKAB_DIR")
     parser.add_argument("--beds", nargs="+", choices=BEDS, default=BEDS)
-    parser.add_argument("--pumps", type=int, default=10, help="and driven machines; each meets every fault twice")
+    parser.add_argument(
+        "--pumps", type=int, default=10, help="each meets every fault twice; and driven machines, four times"
+    )
     parser.add_argument("--first", type=int, default=7000, help="seed of the pumps and driven machines")
 
 
