@@ -37,6 +37,7 @@ from scrnn_stream.channels import (
     X_SPREAD,
 )
 from scrnn_stream.extremes import is_judged, least_probable, probability_of, take_in
+from scrnn_stream.features import unit_of
 from scrnn_stream.least_squares import expectation
 from scrnn_stream.picture import N_COMPARED, count, distance, excess, explain, limited, project, usual
 from scrnn_stream.season import DAY_S, regressors
@@ -125,8 +126,9 @@ def imagine(values: Array, j: int, has_season: bool, extremes: Array, machine: M
     last = limited(table[at.LAST, j], table, variance_of(covariance[LEVEL], j), j)
     if np.isfinite(last):
         fade(values, X_CHANGE, j, abs(reading - last), KEEP_CHANGE, extremes)
-    if table[at.N_AVERAGED, j] >= SETTLING and np.isfinite(scratch[at.ERRORS, j]):
-        values[X_ERROR, j], values[X_SPREAD, j] = scratch[at.ERRORS, j], measured[VALUE_OF[SPREAD], j]
+    if table[at.N_AVERAGED, j] >= SETTLING and np.isfinite(scratch[at.RAW, j]):
+        values[X_ERROR, j] = scratch[at.RAW, j] * unit_of(table, j)
+        values[X_SPREAD, j] = measured[VALUE_OF[SPREAD], j]
     if has_season:
         values[X_ADJUSTED, j] = reading - expectation(at.regressors_of(work)[0], table[at.WEIGHTS : at.PICTURE], j)
         fade(values, X_AVERAGE_ADJUSTED, j, values[X_ADJUSTED, j], KEEP_CHANGE, extremes)
@@ -213,7 +215,7 @@ def contributions(out: Array, channel: int, machine: Machine, desk: Desk) -> Non
             if measured[at.PRESENT, j] > 0:
                 for line in range(EXPECTED, N_CONTRIBUTED):
                     out[line, j] /= measured[at.RATIO, j]
-                error = v[j] / measured[at.RATIO, j]
+                error = measured[at.RESIDUAL, j] * unit_of(table, j)
                 shift = limited(x[j], table, variance_of(covariance[LEVEL], j), j) - error
         elif channel == BIAS:
             shift = average[j] - v[j]
@@ -252,8 +254,6 @@ def of_extreme(out: Array, kind: int, j: int, machine: Machine, desk: Desk) -> N
         low = high = np.nan
     shift = 0.0
     if kind == X_ERROR:  # told by the reading, and by what was forecast
-        ratio = measured[at.RATIO, j]
-        value, low, high = value / ratio, low / ratio, high / ratio
         shift = values[X_READING, j] - value
     elif kind == X_SPREAD:
         value, low, high = value * value, max(low, 0.0) ** 2, high * high

@@ -117,7 +117,7 @@ def assess(forecast: Array, time: float, step: float, machine: Machine, desk: De
         scratch[at.RAW, j] = np.nan if step > 1 else error  # across a gap nothing was expected
     judge_errors(measured, table, precision[at.OF_ERRORS], scratch)
     for j in range(x.size):
-        scratch[at.ERRORS, j] = scratch[at.RESIDUAL, j] * measured[at.RATIO, j] * unit_of(table, j)
+        scratch[at.ERRORS, j] *= unit_of(table, j)
     measure(time, machine, desk)
     p, work[at.P_OF_TAILS] = look(head, numbers, counts, calm)
     work[at.AVERAGE_EVIDENCE] = KEEP_EVIDENCE * (numbers[at.EVIDENCE] + math.log10(p)) - math.log10(p)
@@ -186,7 +186,7 @@ def learn(time: float, grace_period: int, accept_after: int, machine: Machine, d
     is_calm = work[at.P_OF_TAILS] >= PROTECTION_P
     move(table, scratch)
     if is_calm:
-        learn_sizes(table, precision[at.OF_ERRORS], scratch, scratch[at.BLAME])
+        learn_sizes(table, precision[at.OF_ERRORS], measured[at.RESIDUAL], scratch)
         learn_scale(table, x)
         if np.isfinite(time):
             f, last = at.regressors_of(work), numbers[at.TIME]

@@ -61,8 +61,9 @@ N_OF_EXTREME = 4
 # those of the extremes follow, which do not wait to be learned
 STATISTICS, OF_TAIL = N_CHANNELS, 2 * N_CHANNELS  # the latter of the calibrated ones: p by their tail alone
 MEASURED = OF_TAIL + N_CALIBRATED
-DISAGREES, USED, PRESENT, RATIO = (N_VALUES + i for i in range(4))  # the last of an error as judged to what it is
-N_MEASURED = N_VALUES + 4
+DISAGREES, USED, PRESENT = N_VALUES, N_VALUES + 1, N_VALUES + 2
+RESIDUAL, RATIO = N_VALUES + 3, N_VALUES + 4  # the error given the others', and by how much it counts more than it is
+N_MEASURED = N_VALUES + 5
 N_JUDGED = N_MEASURED + N_EXTREMES
 N_QUEUED = 20  # records between the measurement of a value and its learning
 N_PLACES = N_QUEUED + 1
@@ -70,8 +71,8 @@ N_PLACES = N_QUEUED + 1
 # work: the assessment (score, p, dt, p by the tails alone, the average evidence, the measurement, the readings), lines
 # of D, squares of (E, D), weights, regressors
 SCORE, P, STEP, P_OF_TAILS, AVERAGE_EVIDENCE, HEADER = range(6)
-Z, CURVATURE, SLOPE, ERRORS, BLAME, EXPECTED, VARIANCE, SPARE_LINE, MASK, SCALED_X, RAW, RESIDUAL, MOVED = range(13)
-N_SCRATCH = 13
+Z, CURVATURE, SLOPE, ERRORS, BLAME, EXPECTED, VARIANCE, SPARE_LINE, MASK, SCALED_X, RAW, MOVED = range(12)
+N_SCRATCH = 12
 N_SQUARES = 3
 OF_ERRORS = N_DISTANCES + 1  # precision matrix: the first ones are those of the channels, then that of `sensor`
 

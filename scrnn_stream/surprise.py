@@ -4,10 +4,11 @@ When a machine is driven elsewhere, nothing foretells the moment, and all that f
 is. A fault of the size of the noise would drown in that twice: in the tail of all errors, and in their covariance.
 
     r_j = (P e)_j / P_jj             the error of one sensor, less what the errors of the others lead to expect
-    v_j = r_j |r_j| / (w + w' m_j)   the same as if the others moved as they do on average
+    v_j = r_j q_j / (w_j + w'_j m_j) the same as if the others moved as they do on average, |v_j| <= 10 q_j
 
-e are the errors in scaled units, P is the inverse of their covariance, m_j how much the other sensors moved lately, and
-the size that is to be expected of r_j is linear in it. Sensors beyond MOST_DENSE have no correlations, so r = e there.
+e are the errors in scaled units, P is the inverse of their covariance, m_j how much the other sensors moved lately; the
+size that is to be expected of r_j is linear in it, and q_j on average. The limit is for what moves of itself, a
+set-point or a valve: its errors are rare and huge. Beyond MOST_DENSE sensors have no correlations, so r = e there.
 """
 
 from __future__ import annotations
@@ -30,13 +31,15 @@ N_KNOWN = 50  # records before errors are judged by movements
 N_LIMITED = 200  # records from which on one error counts as WILD times its expected size, at most
 WILD = 5.0
 LEAST_AT_REST = 0.1  # of the mean size, is expected
+LARGEST_SURPRISE = 10.0  # usual sizes, that an error counts as
 LARGEST_PRECISION = 1e9  # of scaled errors
 
 
 @jit
 def judge_errors(measured: Array, table: Array, precision: Array, scratch: Array) -> None:
-    """From the scaled errors, `scratch[RAW]`, and readings: r, movements, and the ratio of v to r."""
-    e, r, moved, ratio = scratch[at.RAW], scratch[at.RESIDUAL], scratch[at.MOVED], measured[at.RATIO]
+    """From scaled errors, `scratch[RAW]`, and scaled readings: r, movements, the ratio of v to r, and v."""
+    e, moved = scratch[at.RAW], scratch[at.MOVED]
+    r, ratio, v = measured[at.RESIDUAL], measured[at.RATIO], scratch[at.ERRORS]
     D, total = e.size, 0.0
     for j in range(D):
         change = abs(scratch[at.SCALED_X, j] - table[at.PREVIOUS, j])
@@ -49,6 +52,9 @@ def judge_errors(measured: Array, table: Array, precision: Array, scratch: Array
         expected = expected_size(table, min(total - moved[j], MOST_MOVED), j)
         known = table[at.N_LEARNED, j] >= N_KNOWN and usual > 0
         ratio[j] = usual / expected if known else 1.0
+        v[j] = r[j] * ratio[j]
+        if known and abs(v[j]) > LARGEST_SURPRISE * usual:
+            v[j] = np.copysign(LARGEST_SURPRISE * usual, v[j])
 
 
 @jit
@@ -77,9 +83,9 @@ def expected_size(table: Array, moved: float, j: int) -> float:
 
 
 @jit
-def learn_sizes(table: Array, precision: Array, scratch: Array, gain: Array) -> None:
+def learn_sizes(table: Array, precision: Array, r: Array, scratch: Array) -> None:
     """Take the errors of a calm record in."""
-    e, r, moved, f = scratch[at.RAW], scratch[at.RESIDUAL], scratch[at.MOVED], scratch[at.SPARE_LINE]
+    e, moved, f, gain = scratch[at.RAW], scratch[at.MOVED], scratch[at.SPARE_LINE], scratch[at.BLAME]
     total, n_heard = 0.0, 0
     for j in range(e.size):
         total += moved[j]
