@@ -66,7 +66,6 @@ class Result(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, metavar="SKAB_DIR")
     parser.add_argument("--peers", default="all", help="all that are installed, none, or names with commas between")
     add_beds(parser)
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="detectors measured at the same time")
