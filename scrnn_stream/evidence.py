@@ -204,7 +204,10 @@ def contributions(out: Array, channel: int, machine: Machine, desk: Desk) -> Non
     judged = scratch[at.ERRORS]
     for j in range(x.size):
         judged[j] = used[j] if channel != ERROR or measured[at.PRESENT, j] > 0 else 0.0
-    explain(scratch, channel, v, judged, table, precision[channel], squares)
+    if channel <= SPREAD:
+        alone(scratch, channel, v, judged, table)
+    else:
+        explain(scratch, channel, v, judged, table, precision[channel], squares)
     out[0] = scratch[at.BLAME]
     for j in range(x.size):
         reach, expected = BAND * np.sqrt(scratch[at.VARIANCE, j]), scratch[at.EXPECTED, j]
@@ -223,6 +226,16 @@ def contributions(out: Array, channel: int, machine: Machine, desk: Desk) -> Non
             out[line, j] = max(out[line, j], 0.0) ** 2 if channel == SPREAD else out[line, j] + shift
         if channel == ERROR:
             out[JUDGED, j] = x[j]
+
+
+@jit
+def alone(scratch: Array, k: int, v: Array, judged: Array, table: Array) -> None:
+    """Blame, what is expected, and its variance, of errors: what the others say has been taken off them already."""
+    for j in range(v.size):
+        deviation = table[at.DEVIATION + k, j]
+        z = (v[j] - table[at.MEAN + k, j]) / deviation if judged[j] > 0 else 0.0
+        scratch[at.BLAME, j], scratch[at.EXPECTED, j] = z * z, table[at.MEAN + k, j]
+        scratch[at.VARIANCE, j] = deviation * deviation
 
 
 @jit

@@ -4,11 +4,12 @@ When a machine is driven elsewhere, nothing foretells the moment, and all that f
 is. A fault of the size of the noise would drown in that twice: in the tail of all errors, and in their covariance.
 
     r_j = (P e)_j / P_jj             the error of one sensor, less what the errors of the others lead to expect
-    v_j = r_j q_j / (w_j + w'_j m_j) the same as if the others moved as they do on average, |v_j| <= 10 q_j
+    v_j = r_j q_j / (w_j + w'_j m_j) the same as if the others moved as they do on average
 
 e are the errors in scaled units, P is the inverse of their covariance, m_j how much the other sensors moved lately; the
-size that is to be expected of r_j is linear in it, and q_j on average. The limit is for what moves of itself, a
-set-point or a valve: its errors are rare and huge. Beyond MOST_DENSE sensors have no correlations, so r = e there.
+size that is to be expected of r_j is linear in it, and q_j on average. If some v_j is beyond 10 q_j, all shrink until
+it is there: a set-point or a valve moves of itself, and such errors are rare and huge. Beyond MOST_DENSE sensors there
+are no correlations, so r = e.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def judge_errors(measured: Array, table: Array, precision: Array, scratch: Array
     """From scaled errors, `scratch[RAW]`, and scaled readings: r, movements, the ratio of v to r, and v."""
     e, moved = scratch[at.RAW], scratch[at.MOVED]
     r, ratio, v = measured[at.RESIDUAL], measured[at.RATIO], scratch[at.ERRORS]
-    D, total = e.size, 0.0
+    D, total, largest = e.size, 0.0, LARGEST_SURPRISE
     for j in range(D):
         change = abs(scratch[at.SCALED_X, j] - table[at.PREVIOUS, j])
         faded = FADE * table[at.MOVEMENT, j]
@@ -53,8 +54,10 @@ def judge_errors(measured: Array, table: Array, precision: Array, scratch: Array
         known = table[at.N_LEARNED, j] >= N_KNOWN and usual > 0
         ratio[j] = usual / expected if known else 1.0
         v[j] = r[j] * ratio[j]
-        if known and abs(v[j]) > LARGEST_SURPRISE * usual:
-            v[j] = np.copysign(LARGEST_SURPRISE * usual, v[j])
+        if known and abs(v[j]) > largest * usual:
+            largest = abs(v[j]) / usual
+    for j in range(D):  # together, so that it stays in sight whose error is the largest
+        v[j] *= LARGEST_SURPRISE / largest
 
 
 @jit

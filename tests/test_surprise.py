@@ -92,8 +92,9 @@ def test_one_error_counts_as_so_many_usual_ones_at_most() -> None:
     for z, e in moving(1000):
         judge.learn(z, e)
     usual = judge.table[at.SIZES]
-    v = judge.judge(judge.table[at.PREVIOUS], np.array([1e6, 0.0, 0.0]))
+    v = judge.judge(judge.table[at.PREVIOUS], np.array([1e6, 1e5, 0.0]))
     np.testing.assert_allclose(v[0], LARGEST_SURPRISE * usual[0])
+    assert 0 < v[1] < 0.2 * LARGEST_SURPRISE * usual[1]
 
 
 def test_judging_changes_nothing_that_is_kept() -> None:
