@@ -1,6 +1,6 @@
 """Ablation on single faults: which part of the detector catches which kind, all at the same false-alarm rate.
 
-    python -m benchmarks.ablation_faults [--data SKAB_DIR] [--pumps N] [--seeds N] [--json FILE]
+    python -m benchmarks.ablation_faults [--data SKAB_DIR] [--beds BED ...] [--pumps N] [--seeds N] [--json FILE]
 
 The faults, the machines and the rule are those of `python -m benchmarks.faults`: each fault is put into calm records
 for 120 of them, and is caught if an alert begins while it lasts, or within 10 records. The threshold of a part is the
@@ -31,16 +31,14 @@ from benchmarks.ablation import N_PROCESSES
 from benchmarks.changes import AS_SHIPPED, CHANGES, fresh
 from benchmarks.entrants import Judged
 from benchmarks.equal_rate import REST, threshold_of
-from benchmarks.fault_bank import FAULTS, NOTHING, Fault
-from benchmarks.fault_beds import Bed, Machine, pumps, skab
+from benchmarks.fault_bank import NOTHING, Fault
+from benchmarks.fault_beds import Bed, Machine, add_beds, beds_of
 from benchmarks.faults import GRACE, LENGTH, RECORDS_AN_ALERT, drawn, judge
 from benchmarks.parts import PARTS, Evidence, Part, gathered
 from benchmarks.stamp import stamp, write_json
 from scrnn_stream import SCRNNDetector
 
 Array = NDArray[Any]
-
-KINDS = tuple(dict.fromkeys(fault.kind for fault in FAULTS))
 
 
 class Catch(NamedTuple):
@@ -54,7 +52,7 @@ class Catch(NamedTuple):
 
 def main() -> None:
     options = _options()
-    beds = [pumps(options.pumps, options.first), *([skab(options.data)] if options.data else [])]
+    beds = beds_of(options.beds, options.pumps, options.first, options.data)
     runs = list(product(beds, CHANGES, range(options.seeds)))
     with ProcessPoolExecutor(N_PROCESSES) as pool:
         found = pool.map(catches, *zip(*runs, strict=True))
@@ -69,9 +67,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, metavar="SKAB_DIR")
-    parser.add_argument("--pumps", type=int, default=10, help="each meets every fault at two places")
-    parser.add_argument("--first", type=int, default=7000, help="seed of the pumps")
+    add_beds(parser)
     parser.add_argument("--seeds", type=int, default=1, help="runs of each detector")
     parser.add_argument("--json", type=Path, metavar="FILE")
     return parser.parse_args()
@@ -112,7 +108,7 @@ def trials(
     for begin in machine.begins:
         before.append(evidence(detector, sensors, machine.times[row:begin], machine.readings[row:begin]))
         row = begin
-        for fault in FAULTS:
+        for fault in machine.faults:
             columns, rng = drawn(fault, number, begin, len(sensors))
             end = _end(fault, begin)
             readings = fault.inject(machine.readings[:end], begin, begin + LENGTH, columns, rng)
@@ -139,17 +135,19 @@ def table(bed: str, caught: Sequence[Catch]) -> Table:
     """The share caught of each kind, and of all faults."""
     made = Table(title=f"% caught on {bed}", box=SIMPLE, padding=0)
     made.add_column("detector", no_wrap=True)
-    for kind in ("all", *KINDS):
+    rows = {part: shares(bed, part, caught) for part in dict.fromkeys(catch.part for catch in caught)}
+    for kind in next(iter(rows.values())):
         made.add_column(kind, justify="right")
-    for part in dict.fromkeys(catch.part for catch in caught):
-        made.add_row(part, *(f"{100 * value:.0f}" for value in shares(bed, part, caught).values()))
+    for part, row in rows.items():
+        made.add_row(part, *(f"{100 * value:.0f}" for value in row.values()))
     return made
 
 
 def shares(bed: str, part: str, caught: Sequence[Catch]) -> dict[str, float]:
     """Of the faults of all kinds together, and of each kind."""
     mine = [catch for catch in caught if (catch.bed, catch.part) == (bed, part)]
-    by_kind = {kind: [catch.is_caught for catch in mine if catch.kind == kind] for kind in KINDS}
+    kinds = dict.fromkeys(catch.kind for catch in mine)
+    by_kind = {kind: [catch.is_caught for catch in mine if catch.kind == kind] for kind in kinds}
     faults = [catch.is_caught for catch in mine if catch.kind != NOTHING.kind]
     return {kind: float(np.mean(values)) for kind, values in {"all": faults, **by_kind}.items()}
 

@@ -1,5 +1,8 @@
 """What breaks on a machine, as pure functions: calm readings in, a copy with one fault in it out.
 
+Most faults are of a sensor, and are put into its readings. A fault of the machine needs a `twin`: all readings of the
+same machine, from the same chances, were it broken from one record to before another.
+
 A size in sd is in standard deviations of the sensor's noise: of its steps from record to record, divided by the root
 of 2, over the CALM records before the fault. A wave through the day, however large, does not make a fault larger.
 """
@@ -44,16 +47,19 @@ class Sensor(NamedTuple):
 
 Course = Callable[[Sensor, Generator], Array]  # what it reads instead
 PairCourse = Callable[[Sensor, Sensor], tuple[Array, Array]]
+Twin = Callable[[int, int], Array]
 
 
 class Fault(NamedTuple):
-    """A kind of fault in one size, on one sensor or on two."""
+    """A kind of fault in one size: on one sensor, on two, or of the machine, which shows in the sensors `shown`."""
 
     kind: str
     size: str
     course: Course | None = None
     pair: PairCourse | None = None
     is_one_record: bool = False
+    twin: Twin | None = None
+    shown: tuple[int, ...] = ()
 
     @property
     def n_sensors(self) -> int:
@@ -65,6 +71,8 @@ class Fault(NamedTuple):
 
     def inject(self, calm: Array, begin: int, end: int, columns: tuple[int, ...], rng: Generator) -> Array:
         """A copy of the readings (n, D) with the fault from `begin` to before `end`. What was missing stays missing."""
+        if self.twin:
+            return self.twin(begin, end)[: len(calm)]
         readings, rows = calm.copy(), slice(begin, self.last_end(begin, end))
         sensors = [_sensor(calm[:, column], rows) for column in columns]
         courses: tuple[Array, ...] = ()

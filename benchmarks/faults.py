@@ -1,10 +1,11 @@
 """Which faults are caught, how late, and is the right sensor named? Ours and the peers, at the same false-alarm rate.
 
-    python -m benchmarks.faults [--data SKAB_DIR] [--peers all] [--json FILE]
+    python -m benchmarks.faults [--data SKAB_DIR] [--beds BED ...] [--peers all] [--json FILE]
 
-Each fault of the bank is put into calm records of simulated pumps and of SKAB's anomaly-free file, once at each place,
-for 120 records. A detector learns online up to the fault; what it has learned is copied, so that all faults at a place
-meet the same detector. Sensors are drawn for each place and kind: the same ones for every detector and size.
+Each fault of the bank is put into calm records of simulated pumps, of driven machines and of SKAB's anomaly-free file,
+once at each place, for 120 records; driven machines have faults that change their dynamics, too. A detector learns
+online up to the fault; what it has learned is copied, so that all faults at a place meet the same detector. Sensors are
+drawn for each place and kind: the same ones for every detector and size.
 
 Equal rate: a detector's threshold is the one at which it raises an alert in 1,000 records on calm streams; those are
 other pumps, and in SKAB's file the records between the places for faults. A record over the threshold begins an alert
@@ -33,8 +34,8 @@ from numpy.typing import NDArray
 
 from benchmarks.entrants import OURS, Entrant, Judged, chosen
 from benchmarks.equal_rate import REST, onsets, threshold_of
-from benchmarks.fault_bank import FAULTS, NOTHING, Fault
-from benchmarks.fault_beds import Bed, Machine, pumps, skab
+from benchmarks.fault_bank import NOTHING, Fault
+from benchmarks.fault_beds import Bed, Machine, add_beds, beds_of
 from benchmarks.stamp import stamp, write_json
 
 Array = NDArray[np.float64]
@@ -65,15 +66,13 @@ class Result(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, metavar="SKAB_DIR")
     parser.add_argument("--peers", default="all", help="all that are installed, none, or names with commas between")
-    parser.add_argument("--pumps", type=int, default=10, help="each meets every fault at two places")
-    parser.add_argument("--first", type=int, default=7000, help="seed of the pumps")
+    add_beds(parser)
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="detectors measured at the same time")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     names = [*OURS, *chosen(options.peers)]
-    beds = [pumps(options.pumps, options.first), *([skab(options.data)] if options.data else [])]
+    beds = beds_of(options.beds, options.pumps, options.first, options.data)
     results: list[Result] = []
     with ProcessPoolExecutor(options.jobs) as pool:
         for bed in beds:
@@ -123,7 +122,7 @@ def trials_of(
         calm = slice(row, begin)
         before = [*before, *run(entrant, sensors, machine.times[calm], machine.readings[calm])][-REST:]
         row = begin
-        for fault in FAULTS:
+        for fault in machine.faults:
             columns, rng = drawn(fault, number, begin, len(sensors))
             end = fault.last_end(begin, begin + LENGTH) + GRACE
             readings = fault.inject(machine.readings[:end], begin, begin + LENGTH, columns, rng)
@@ -135,7 +134,7 @@ def drawn(fault: Fault, number: int, begin: int, n_sensors: int) -> tuple[tuple[
     """Columns of the sensors that a kind of fault hits at a place, and chance for what else it needs."""
     rng = np.random.default_rng([number, begin, zlib.crc32(fault.kind.encode())])
     columns: list[int] = rng.permutation(n_sensors)[: fault.n_sensors].tolist()
-    return tuple(columns), rng
+    return fault.shown or tuple(columns), rng
 
 
 def judge(
@@ -180,9 +179,9 @@ def summary(result: Result) -> str:
 def table(results: Sequence[Result]) -> Iterator[str]:
     """A line for each fault, a column for each detector: caught, delay, right sensor."""
     yield f"{'':24}" + "".join(f"{result.entrant[:15]:>16}" for result in results)
-    for fault in FAULTS:
-        cells = [told([t for t in r.trials if (t.kind, t.size) == (fault.kind, fault.size)]) for r in results]
-        yield f"{fault.kind:13}{fault.size:11}" + "".join(f"{cell:>16}" for cell in cells)
+    for kind, size in dict.fromkeys((trial.kind, trial.size) for result in results for trial in result.trials):
+        cells = [told([t for t in r.trials if (t.kind, t.size) == (kind, size)]) for r in results]
+        yield f"{kind:13}{size:11}" + "".join(f"{cell:>16}" for cell in cells)
 
 
 if __name__ == "__main__":

@@ -54,11 +54,17 @@ def watch(times: Array, readings: Array, budgets: Sequence[float], by_channel: b
     policies = [AlertPolicy(budget) for budget in budgets]
     unthrottled = [Unthrottled(budget) for budget in budgets]
     raised: list[list[Raised]] = [[] for _ in budgets]
+    is_learning = True  # until there is a tail to judge by
     scorer = ByChannel(readings.shape[1]) if by_channel else Scorer(readings.shape[1])
     for begin in range(0, len(times), BLOCK):
         block = slice(begin, begin + BLOCK)
         for time, (p, channel) in zip(times[block].tolist(), scorer.judge(times[block], readings[block]), strict=True):
+            is_learning = is_learning and p == 1.0
             for policy, free, alerts in zip(policies, unthrottled, raised, strict=True):
+                if is_learning:
+                    free.skip(time)
+                    policy.skip(time)
+                    continue
                 free.update(p, time)
                 policy.update(p, time)
                 if policy.n_raised > len(alerts):

@@ -184,7 +184,7 @@ class SCRNNDetector(base.AnomalyDetector):
         n_context: int = 16,
         memory: tuple[float, float] = (2, 1000),
         truncation_length: int = 20,
-        lr: float = 0.003,
+        lr: float = 0.0003,
         grace_period: int = GRACE_PERIOD,
         accept_after: int = 500,
         time_key: str | None = None,

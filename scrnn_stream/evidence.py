@@ -37,8 +37,10 @@ from scrnn_stream.channels import (
     X_SPREAD,
 )
 from scrnn_stream.extremes import is_judged, least_probable, probability_of, take_in
+from scrnn_stream.features import unit_of
+from scrnn_stream.least_squares import expectation
 from scrnn_stream.picture import N_COMPARED, count, distance, excess, explain, limited, project, usual
-from scrnn_stream.season import DAY_S, expectation, regressors
+from scrnn_stream.season import DAY_S, regressors
 
 Array = NDArray[Any]
 Machine = tuple[Array, ...]  # as `machine_of` and `desk_of` lay them out
@@ -124,8 +126,9 @@ def imagine(values: Array, j: int, has_season: bool, extremes: Array, machine: M
     last = limited(table[at.LAST, j], table, variance_of(covariance[LEVEL], j), j)
     if np.isfinite(last):
         fade(values, X_CHANGE, j, abs(reading - last), KEEP_CHANGE, extremes)
-    if table[at.N_AVERAGED, j] >= SETTLING and np.isfinite(scratch[at.ERRORS, j]):
-        values[X_ERROR, j], values[X_SPREAD, j] = scratch[at.ERRORS, j], measured[VALUE_OF[SPREAD], j]
+    if table[at.N_AVERAGED, j] >= SETTLING and np.isfinite(scratch[at.RAW, j]):
+        values[X_ERROR, j] = scratch[at.RAW, j] * unit_of(table, j)
+        values[X_SPREAD, j] = measured[VALUE_OF[SPREAD], j]
     if has_season:
         values[X_ADJUSTED, j] = reading - expectation(at.regressors_of(work)[0], table[at.WEIGHTS : at.PICTURE], j)
         fade(values, X_AVERAGE_ADJUSTED, j, values[X_ADJUSTED, j], KEEP_CHANGE, extremes)
@@ -201,22 +204,38 @@ def contributions(out: Array, channel: int, machine: Machine, desk: Desk) -> Non
     judged = scratch[at.ERRORS]
     for j in range(x.size):
         judged[j] = used[j] if channel != ERROR or measured[at.PRESENT, j] > 0 else 0.0
-    explain(scratch, channel, v, judged, table, precision[channel], squares)
+    if channel <= SPREAD:
+        alone(scratch, channel, v, judged, table)
+    else:
+        explain(scratch, channel, v, judged, table, precision[channel], squares)
     out[0] = scratch[at.BLAME]
     for j in range(x.size):
         reach, expected = BAND * np.sqrt(scratch[at.VARIANCE, j]), scratch[at.EXPECTED, j]
         out[EXPECTED, j], out[LOW, j], out[HIGH, j] = expected, expected - reach, expected + reach
         shift = 0.0
-        if channel == ERROR:  # an error is told by the reading, and by what was forecast
+        if channel == ERROR:  # an error is told by the reading, and by what the past and the others led to expect
             shift = average[j]
             if measured[at.PRESENT, j] > 0:
-                shift = limited(x[j], table, variance_of(covariance[LEVEL], j), j) - v[j]
+                for line in range(EXPECTED, N_CONTRIBUTED):
+                    out[line, j] /= measured[at.RATIO, j]
+                error = measured[at.RESIDUAL, j] * unit_of(table, j)
+                shift = limited(x[j], table, variance_of(covariance[LEVEL], j), j) - error
         elif channel == BIAS:
             shift = average[j] - v[j]
         for line in range(JUDGED, N_CONTRIBUTED):
             out[line, j] = max(out[line, j], 0.0) ** 2 if channel == SPREAD else out[line, j] + shift
         if channel == ERROR:
             out[JUDGED, j] = x[j]
+
+
+@jit
+def alone(scratch: Array, k: int, v: Array, judged: Array, table: Array) -> None:
+    """Blame, what is expected, and its variance, of errors: what the others say has been taken off them already."""
+    for j in range(v.size):
+        deviation = table[at.DEVIATION + k, j]
+        z = (v[j] - table[at.MEAN + k, j]) / deviation if judged[j] > 0 else 0.0
+        scratch[at.BLAME, j], scratch[at.EXPECTED, j] = z * z, table[at.MEAN + k, j]
+        scratch[at.VARIANCE, j] = deviation * deviation
 
 
 @jit

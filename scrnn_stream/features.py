@@ -73,14 +73,17 @@ def as_reading(value: Any) -> float:
 
 
 @jit
-def scaled(z: Vector, table: Vector, x: Vector) -> None:
-    """z = (x - mean) / deviation, (D): limited to what a network can digest. NaN stays NaN; without a scale z = 0.
+def unit_of(table: Vector, j: int) -> float:
+    """The deviation of sensor j; of one that has not moved 1, so that it stays at 0."""
+    variance = table[SCALE_VARIANCE, j]
+    return float(np.sqrt(variance)) if variance > 0 else 1.0
 
-    The deviation of a sensor that has not moved counts as 1, so that it stays at 0.
-    """
+
+@jit
+def scaled(z: Vector, table: Vector, x: Vector) -> None:
+    """z = (x - mean) / deviation, (D): limited to what a network can digest. NaN stays NaN; without a scale z = 0."""
     for j in range(x.size):
-        variance = table[SCALE_VARIANCE, j]
-        value = (x[j] - table[SCALE_MEAN, j]) / (np.sqrt(variance) if variance > 0 else 1.0)
+        value = (x[j] - table[SCALE_MEAN, j]) / unit_of(table, j)
         if value > LARGEST_DEVIATION:
             value = LARGEST_DEVIATION
         elif value < -LARGEST_DEVIATION:
@@ -91,10 +94,7 @@ def scaled(z: Vector, table: Vector, x: Vector) -> None:
 @jit
 def unscaled(z: float, table: Vector, j: int) -> float:
     """x = z deviation + mean of sensor j; NaN without a scale."""
-    if table[N_SCALED, j] < 2:
-        return np.nan
-    variance = table[SCALE_VARIANCE, j]
-    return float(z * (np.sqrt(variance) if variance > 0 else 1.0) + table[SCALE_MEAN, j])
+    return float(z * unit_of(table, j) + table[SCALE_MEAN, j]) if table[N_SCALED, j] >= 2 else np.nan
 
 
 @jit

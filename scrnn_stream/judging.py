@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scrnn_stream import _kernels as network
 from scrnn_stream import places as at
+from scrnn_stream import readout
 from scrnn_stream._compile import jit, view
 from scrnn_stream._layout import N_COUNTS as N_NETWORK_COUNTS
 from scrnn_stream.absorbing import learn_picture, refresh, variance_of
@@ -46,9 +46,10 @@ from scrnn_stream.channels import (
 )
 from scrnn_stream.evidence import advance, measure
 from scrnn_stream.extremes import SMALLEST_P, see_nothing
-from scrnn_stream.features import LARGEST_READING, learn_scale, scaled, unscaled
+from scrnn_stream.features import LARGEST_READING, learn_scale, scaled, unit_of, unscaled
 from scrnn_stream.picture import limited
 from scrnn_stream.season import learn_season
+from scrnn_stream.surprise import forget_errors, judge_errors, learn_sizes, move
 
 Array = NDArray[Any]
 Machine = tuple[Array, ...]  # as `machine_of` and `desk_of` lay them out
@@ -112,12 +113,15 @@ def assess(forecast: Array, time: float, step: float, machine: Machine, desk: De
     A record counts no less than the average of the last ones, -log10 p with half-life 70: many unlikely records in a
     row are at least as unlikely as each of them.
     """
-    numbers, counts, calm, table, covariance, _, _, _ = machine
-    work, _, head, _, x, scratch, _ = desk
+    numbers, counts, calm, table, covariance, precision, _, _ = machine
+    work, _, head, measured, x, scratch, _ = desk
     for j in range(x.size):
-        expected = unscaled(forecast[j], table, j)
-        reading = limited(x[j], table, variance_of(covariance[LEVEL], j), j)
-        scratch[at.ERRORS, j] = np.nan if step > 1 else reading - expected  # across a gap nothing was expected
+        reading, unit = limited(x[j], table, variance_of(covariance[LEVEL], j), j), unit_of(table, j)
+        error = (reading - unscaled(forecast[j], table, j)) / unit
+        scratch[at.RAW, j] = np.nan if step > 1 else error  # across a gap nothing was expected
+    judge_errors(measured, table, precision[at.OF_ERRORS], scratch)
+    for j in range(x.size):
+        scratch[at.ERRORS, j] *= unit_of(table, j)
     measure(time, machine, desk)
     p, work[at.P_OF_TAILS] = look(head, numbers, counts, calm, x.size)
     work[at.AVERAGE_EVIDENCE] = KEEP_EVIDENCE * (numbers[at.EVIDENCE] + math.log10(p)) - math.log10(p)
@@ -189,10 +193,12 @@ def see_fast(numbers: Array, counts: Array, head: Array, grace_period: int) -> N
 @jit
 def learn(time: float, grace_period: int, accept_after: int, machine: Machine, desk: Desk) -> None:
     """Take the record in that is assessed on the desk, with its scaled readings. Time moves."""
-    numbers, counts, _, table, _, _, _, _ = machine
+    numbers, counts, _, table, _, precision, _, _ = machine
     work, _, head, measured, x, scratch, _ = desk
     is_calm = work[at.P_OF_TAILS] >= PROTECTION_P
+    move(table, scratch)
     if is_calm:
+        learn_sizes(table, precision[at.OF_ERRORS], measured[at.RESIDUAL], scratch)
         learn_scale(table, x)
         if np.isfinite(time):
             f, last = at.regressors_of(work), numbers[at.TIME]
@@ -227,8 +233,9 @@ def learn(time: float, grace_period: int, accept_after: int, machine: Machine, d
 @jit
 def forget(machine: Machine, desk: Desk) -> None:
     """Start the picture of calm and the tails anew; the averages go on."""
-    numbers, counts, _, table, covariance, _, _, _ = machine
+    numbers, counts, _, table, covariance, precision, _, _ = machine
     table[at.PICTURE :] = 0.0
+    forget_errors(precision[at.OF_ERRORS])
     table[at.LOW : at.LOW + 2] = np.inf
     table[at.HIGH : at.HIGH + 2] = -np.inf
     covariance[:] = 0.0
@@ -262,8 +269,10 @@ def process(
     counts: Array,
     calm: Array,
     networks: Array,
+    readouts: Array,
     work: Array,
     work32: Array,
+    work64: Array,
     sizes: Array,
     rates: Array,
     is_learning: bool,
@@ -271,7 +280,7 @@ def process(
     """Score each record and, if it is to learn, learn it, before the next. Returns the last score.
 
     `scores` and `p_of_tails` (M); `records` (M, D + 1) are readings and time, NaN without; `machines` (M) the row of
-    each record's machine in the next four. `sizes` are grace_period, accept_after, and what the network's kernels call
+    each record's machine in the next five. `sizes` are grace_period, accept_after, and what the network's kernels call
     shape and kind; `rates` go to them too.
     """
     D, grace_period, accept_after = records.shape[1] - 1, sizes[0], sizes[1]
@@ -293,11 +302,14 @@ def process(
         read(x, records[t])
         scaled(z, machine[3], x)
         if D > 0 and is_learning:
-            network.learn(forecast, scratch, own, own_counts, previous, z, step, shape, kind, pace)
+            readout.learn(forecast, work64, scratch, readouts[i], own, own_counts, previous, z, step, shape, kind, pace)
         elif D > 0:
-            network.predict(forecast, scratch, own, own_counts, previous, step, shape, kind)
+            readout.expect(forecast, work64, scratch, readouts[i], own, own_counts, previous, step, shape, kind)
         assess(forecast, time, step, machine, desk)
         scores[t], p_of_tails[t] = work[at.SCORE], work[at.P_OF_TAILS]
         if is_learning:
+            n_regimes = counts[i, at.N_REGIMES]
             learn(time, grace_period, accept_after, machine, desk)
+            if D > 0 and counts[i, at.N_REGIMES] > n_regimes:  # the scale starts anew
+                readout.doubt(readouts[i], shape)
     return float(work[at.SCORE])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scrnn_stream import _layout
+from scrnn_stream import _layout, readout
 from scrnn_stream import places as at
 from scrnn_stream.absorbing import refresh
 from scrnn_stream.calibration import N_NEEDED, order_windows
@@ -35,7 +35,7 @@ class Machines:
         Their grace_period and accept_after.
     """
 
-    _KEPT = ("numbers", "counts", "calm", "networks")
+    _KEPT = ("numbers", "counts", "calm", "networks", "readouts")
 
     def __init__(self, n_sensors: int, network: SCRNN | None, policy: tuple[int, int]) -> None:
         self.n_sensors = n_sensors
@@ -46,13 +46,16 @@ class Machines:
         self.calm = np.zeros((0, at.N_CALM_PLACES), np.float32)
         self.networks = np.zeros((0, 0 if network is None else network._network.size), np.float32)
         self.work = np.zeros(at.n_work(n_sensors))
-        shape, kind, rates = ((0,) * 7, (0,) * 4, (0.0,) * 3)
-        n_scratch = 0
+        shape: _layout.Shape = (0,) * 7
+        kind, rates, n_scratch = (0,) * 4, (0.0,) * 3, 0
         if network is not None:
             shape, kind, rates, n_scratch = network._shape, network._kind, network._rates, network._work.size
+        self.shape = shape
+        self.readouts = np.zeros((0, 0 if network is None else readout.n_readout(shape)))
         self._sizes = np.array([*policy, *shape, *kind])
         self._rates = np.array(rates)
         self._work32 = aligned_zeros(n_scratch + at.N_MOVING + n_sensors, "float32")
+        self._work64 = np.zeros(readout.n_scratch(shape))
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -68,8 +71,11 @@ class Machines:
         machine[3][at.WEIGHTS : at.PICTURE] = np.nan
         forget(machine, self._desk())
         weights = np.zeros(0, np.float32) if self.network is None else self.network._network
+        regression = np.zeros(self.readouts.shape[1])
+        if self.network is not None:
+            readout.doubt(regression, self.shape)
         longer = {}
-        for name, row in zip(self._KEPT, (start, counts, calm, weights), strict=True):
+        for name, row in zip(self._KEPT, (start, counts, calm, weights, regression), strict=True):
             old = getattr(self, name)
             new = aligned_zeros((len(old) + n, old.shape[1]), old.dtype.name)
             new[: len(old)] = old
@@ -89,8 +95,10 @@ class Machines:
             self.counts,
             self.calm,
             self.networks,
+            self.readouts,
             self.work,
             self._work32,
+            self._work64,
             self._sizes,
             self._rates,
             is_learning,
@@ -150,6 +158,8 @@ class Machines:
         new.calm[0] = self.calm[0]
         if network is not None:
             new.put_network(0, network)
+        if network is not None and self.network is not None:
+            new.readouts[0] = readout.grown(self.readouts[0], self.shape, new.shape)
         new.counts[0, at.N_WAITING] = 0
         new.table(0)[:, :D] = self.table(0)
         at.season_of(new.numbers[0])[:] = np.eye(N_REGRESSORS)  # so that new sensors learn as fast as the first did
@@ -158,6 +168,8 @@ class Machines:
         if (D <= at.MOST_DENSE) == (n_sensors <= at.MOST_DENSE):
             machine[4][:, : at.n_correlated(D), :D] = self.machine(0)[4]
             refresh(machine, desk)
+            if D <= at.MOST_DENSE:
+                machine[5][at.OF_ERRORS, :D, :D] = self.machine(0)[5][at.OF_ERRORS]
         else:
             forget(machine, desk)
         return new
@@ -173,6 +185,7 @@ class Machines:
             "counts": self.counts[0, : at.N_COUNTS].copy(),
             "calm": self.calm[0, : at.WINDOWS].copy(),  # the windows follow from the rings
             "network": None if network is None else network.to_state(),
+            "readout": self.readouts[0].copy(),
         }
 
     @classmethod
@@ -189,6 +202,7 @@ class Machines:
         restore(machines.numbers[0], state, "numbers", finite=False)
         restore(machines.counts[0, : at.N_COUNTS], state, "counts")
         restore(machines.calm[0, : at.WINDOWS], state, "calm")
+        restore(machines.readouts[0], state, "readout")
         _check_counts(machines.counts[0])
         order_windows(machines.counts[0], machines.calm[0])
         if network is not None:

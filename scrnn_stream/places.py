@@ -45,7 +45,8 @@ DEVIATION = MEAN + N_DISTANCES  # N_DISTANCES lines
 LOW, HIGH = DEVIATION + N_DISTANCES, DEVIATION + N_DISTANCES + 2  # two lines each: average, long average
 N_LEARNED = HIGH + 2
 JOINED_AT, N_CHANGES, DISAGREEMENT, N_COMPARED, KNOWN = (N_LEARNED + i for i in range(1, 6))
-N_LINES = KNOWN + 1
+MOVEMENT, SIZES = KNOWN + 1, KNOWN + 2  # of the sensor, lately; and four means that tell the size of its errors
+N_LINES = SIZES + 4
 
 # counts; those of the network follow
 N_RECORDS, HEAD, N_WAITING, N_IMPROBABLE, N_REGIMES = range(5)
@@ -61,7 +62,8 @@ N_OF_EXTREME = 4
 STATISTICS, OF_TAIL = N_CHANNELS, 2 * N_CHANNELS  # the latter of the calibrated ones: p by their tail alone
 MEASURED = OF_TAIL + N_CALIBRATED
 DISAGREES, USED, PRESENT = N_VALUES, N_VALUES + 1, N_VALUES + 2
-N_MEASURED = N_VALUES + 3
+RESIDUAL, RATIO = N_VALUES + 3, N_VALUES + 4  # the error given the others', and by how much it counts more than it is
+N_MEASURED = N_VALUES + 5
 N_JUDGED = N_MEASURED + N_EXTREMES
 N_QUEUED = 20  # records between the measurement of a value and its learning
 N_PLACES = N_QUEUED + 1
@@ -69,9 +71,10 @@ N_PLACES = N_QUEUED + 1
 # work: the assessment (score, p, dt, p by the tails alone, the average evidence, the measurement, the readings), lines
 # of D, squares of (E, D), weights, regressors
 SCORE, P, STEP, P_OF_TAILS, AVERAGE_EVIDENCE, HEADER = range(6)
-Z, CURVATURE, SLOPE, ERRORS, BLAME, EXPECTED, VARIANCE, SPARE_LINE, MASK, SCALED_X = range(10)
-N_SCRATCH = 10
+Z, CURVATURE, SLOPE, ERRORS, BLAME, EXPECTED, VARIANCE, SPARE_LINE, MASK, SCALED_X, RAW, MOVED = range(12)
+N_SCRATCH = 12
 N_SQUARES = 3
+OF_ERRORS = N_DISTANCES + 1  # precision matrix: the first ones are those of the channels, then that of `sensor`
 
 # calm
 MEMORY = 2000  # calm values that a tail is judged by, at most; while there are few, the younger half of them
@@ -106,7 +109,7 @@ def n_assessment(D: int) -> int:
 @jit_or_python
 def n_numbers(D: int) -> int:
     n_waiting = N_PLACES * n_measurement(D)
-    return TABLE + (N_LINES + N_OF_EXTREME * N_EXTREMES + (2 * N_DISTANCES + 1) * n_correlated(D)) * D + n_waiting
+    return TABLE + (N_LINES + N_OF_EXTREME * N_EXTREMES + (2 * N_DISTANCES + 2) * n_correlated(D)) * D + n_waiting
 
 
 @jit_or_python
@@ -119,21 +122,21 @@ def machine_of(numbers: Array, counts: Array, calm: Array, D: int) -> tuple[Arra
     """All there is of a machine: its three vectors, and these parts of its numbers.
 
     The table (N_LINES, D); the covariance of each channel measured by T2 (N_DISTANCES, E, D); precision matrices, of
-    these and of the regression of each sensor on the others (N_DISTANCES + 1, E, D); and the measurements that wait:
+    these, of the regression of each sensor on the others, and of errors (N_DISTANCES + 2, E, D); of what waits,
     probabilities and statistics (N_PLACES, MEASURED), tables (N_PLACES, N_MEASURED, D). Extremes and season have views
     of their own: `extremes_of` and `season_of`.
     """
     E = n_correlated(D)
     covariance = TABLE + N_LINES * D
     precision = covariance + N_DISTANCES * E * D
-    heads = precision + (N_DISTANCES + 1) * E * D
+    heads = precision + (N_DISTANCES + 2) * E * D
     return (
         numbers,
         counts,
         calm,
         view(numbers, TABLE, (N_LINES, D)),
         view(numbers, covariance, (N_DISTANCES, E, D)),
-        view(numbers, precision, (N_DISTANCES + 1, E, D)),
+        view(numbers, precision, (N_DISTANCES + 2, E, D)),
         view(numbers, heads, (N_PLACES, MEASURED)),
         view(numbers, heads + N_PLACES * MEASURED, (N_PLACES, N_MEASURED, D)),
     )

@@ -1,10 +1,7 @@
 """What the hour of the day and of the week lead to expect of each sensor, and of nothing else.
 
 A forecast from the last record follows a shift at once; this expectation does not, and tells it from the daily round.
-It is recursive least squares[^1] on sines and cosines of day and week, with a memory in time. The regressors are the
-same for all sensors, so their covariance (N_REGRESSORS, N_REGRESSORS) is, too; the weights (N_REGRESSORS, D) are not.
-
-[^1]: Haykin, Adaptive filter theory, 2002, chapter 9.
+It is recursive least squares on sines and cosines of day and week, with a memory in time.
 """
 
 from __future__ import annotations
@@ -16,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scrnn_stream._compile import jit
+from scrnn_stream.least_squares import correct, expectation, take_in
 
 Array = NDArray[Any]
 
@@ -24,7 +22,7 @@ WEEK_S = 7 * DAY_S
 N_DAILY = 3  # harmonics of the day
 N_REGRESSORS = 1 + 2 * N_DAILY + 2
 MEMORY_S = 11.6 * DAY_S  # of the weights
-LARGEST_VARIANCE = 1e5  # of a weight: regressors that never move would let it grow without end
+LARGEST_VARIANCE = 1e5  # of a weight
 
 
 @jit
@@ -40,36 +38,13 @@ def regressors(out: Array, time: float, age_s: float) -> None:
 
 
 @jit
-def expectation(f: Array, weights: Array, j: int) -> float:
-    """f'w of sensor j; NaN before its first reading."""
-    total = 0.0
-    for k in range(f.size):
-        total += f[k] * weights[k, j]
-    return total
-
-
-@jit
 def learn_season(weights: Array, covariance: Array, gain: Array, f: Array, x: Array, dt: float) -> None:
-    """w += g (x - f'w) of each reading, with the gain g = P f / (q + f'P f); P = (P - g f'P) / q.
+    """Take readings (D) in, `dt` seconds after the last ones; their memory is one of time.
 
-    q = exp(-dt / memory), dt in seconds. The first reading of a sensor is its first expectation: none is NaN.
+    The first reading of a sensor is its first expectation: none is NaN.
     """
     keep = math.exp(-min(max(dt, 0.0), MEMORY_S) / MEMORY_S)
-    spread = keep
-    for i in range(f.size):
-        gain[i] = 0.0
-        for k in range(f.size):
-            gain[i] += covariance[i, k] * f[k]
-        spread += f[i] * gain[i]
-    for i in range(f.size):
-        for k in range(f.size):
-            covariance[i, k] = (covariance[i, k] - gain[i] * gain[k] / spread) / keep
-    for i in range(f.size):  # scaling a row and its column keeps the others, and the matrix positive
-        if covariance[i, i] > LARGEST_VARIANCE:
-            scale = math.sqrt(LARGEST_VARIANCE / covariance[i, i])
-            for k in range(f.size):
-                covariance[i, k] *= scale
-                covariance[k, i] *= scale
+    spread = take_in(covariance, gain, f, keep, LARGEST_VARIANCE)
     for j in range(x.size):
         if not np.isfinite(x[j]):
             continue
@@ -77,6 +52,4 @@ def learn_season(weights: Array, covariance: Array, gain: Array, f: Array, x: Ar
             weights[:, j] = 0.0
             weights[0, j] = x[j]
         else:
-            error = (x[j] - expectation(f, weights, j)) / spread
-            for k in range(f.size):
-                weights[k, j] += gain[k] * error
+            correct(weights, gain, spread, x[j] - expectation(f, weights, j), j)

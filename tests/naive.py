@@ -292,3 +292,11 @@ def season(F, x, dts, memory):
     prior[0] = x[0]
     ridge = np.exp(-ages[0] / memory) * np.eye(len(prior))
     return prior + np.linalg.solve(ridge + weighted @ F, weighted @ (x - F @ prior))
+
+
+def forgetful_least_squares(F, X, keep):
+    """Weights and their covariance: a row counts keep^(its age), and so does the prior, of weights 0 and variance 1."""
+    ages = np.arange(len(F))[::-1]
+    weighted = F.T * keep**ages
+    covariance = np.linalg.inv(keep ** len(F) * np.eye(F.shape[1]) + weighted @ F)
+    return covariance @ weighted @ X, covariance

@@ -7,12 +7,13 @@ import scrnn_stream
 
 CORE = (
     "_compile encoding channels records limits",
-    "_algebra season precision alert episodes continuity simulate settings ranges",
+    "_algebra least_squares precision alert episodes continuity simulate settings ranges",
+    "season",
     "places",
     "_simd _layout features picture extremes",
     "calibration",
-    "_kernels absorbing",
-    "network evidence",
+    "_kernels absorbing surprise",
+    "network evidence readout",
     "fleet judging wording",
     "machines",
     "anomaly forecasting regression classification checkpoint protocols chart",

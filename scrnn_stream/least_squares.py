@@ -1,0 +1,61 @@
+"""Recursive least squares[^1]: linear regression on a stream, the past fading, without a learning rate.
+
+All that is predicted from the same regressors f (F) shares their covariance P (F, F), the uncertainty of its weights;
+the weights w (F, D) are its own.
+
+[^1]: Haykin, Adaptive filter theory, 2002, chapter 9.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from numpy.typing import NDArray
+
+from scrnn_stream._compile import jit
+
+Array = NDArray[Any]
+
+
+@jit
+def expectation(f: Array, weights: Array, j: int) -> float:
+    """f'w of column j."""
+    total = 0.0
+    for k in range(f.size):
+        total += f[k] * weights[k, j]
+    return total
+
+
+@jit
+def take_in(covariance: Array, gain: Array, f: Array, keep: float, largest: float) -> float:
+    """gain = P f; P = (P - P f f'P / (q + f'P f)) / q, with q = `keep`. Returns q + f'P f.
+
+    Regressors that never move would let the variance of their weights grow without end: it stays below `largest`.
+    """
+    spread, q = keep, 1.0 / keep
+    for i in range(f.size):
+        row, total = covariance[i], 0.0
+        for k in range(f.size):
+            total += row[k] * f[k]
+        gain[i] = total
+        spread += f[i] * total
+    for i in range(f.size):
+        row, part = covariance[i], gain[i] / spread
+        for k in range(f.size):
+            row[k] = q * (row[k] - part * gain[k])
+    for i in range(f.size):  # scaling a row and its column keeps the others, and the matrix positive
+        if covariance[i, i] > largest:
+            scale = math.sqrt(largest / covariance[i, i])
+            for k in range(f.size):
+                covariance[i, k] *= scale
+                covariance[k, i] *= scale
+    return spread
+
+
+@jit
+def correct(weights: Array, gain: Array, spread: float, error: float, j: int) -> None:
+    """w += gain error / spread, of column j."""
+    step = error / spread
+    for k in range(gain.size):
+        weights[k, j] += gain[k] * step

@@ -1,0 +1,36 @@
+"""Recursive least squares against least squares solved at once, and what keeps them from running away."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scrnn_stream.least_squares import correct, expectation, take_in
+from tests.naive import forgetful_least_squares
+
+
+def follow(F: np.ndarray, X: np.ndarray, keep: float, largest: float = 1e9) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (F, D) and covariance after all rows."""
+    weights, covariance = np.zeros((F.shape[1], X.shape[1])), np.eye(F.shape[1])
+    gain = np.zeros(F.shape[1])
+    for f, x in zip(F, X, strict=True):
+        spread = take_in(covariance, gain, f, keep, largest)
+        for j in range(x.size):
+            correct(weights, gain, spread, x[j] - expectation(f, weights, j), j)
+    return weights, covariance
+
+
+def test_the_weights_are_those_of_least_squares_solved_at_once() -> None:
+    rng = np.random.default_rng(1)
+    F, X = rng.normal(size=(300, 4)), rng.normal(size=(300, 2))
+    weights, covariance = follow(F, X, 0.99)
+    expected, expected_covariance = forgetful_least_squares(F, X, 0.99)
+    np.testing.assert_allclose(weights, expected, rtol=1e-9)
+    np.testing.assert_allclose(covariance, expected_covariance, rtol=1e-9)
+
+
+def test_a_regressor_that_never_moves_leaves_its_weight_no_more_uncertain_than_allowed() -> None:
+    rng = np.random.default_rng(2)
+    F = rng.normal(size=(3000, 3)) * np.array([1, 0, 1])
+    _, covariance = follow(F, F[:, :1], 0.99, largest=1.0)
+    assert 0.99 < covariance[1, 1] <= 1.0
+    assert np.linalg.eigvalsh(covariance).min() > 0
