@@ -234,6 +234,8 @@ def alone(scratch: Array, k: int, v: Array, judged: Array, table: Array) -> None
     for j in range(v.size):
         deviation = table[at.DEVIATION + k, j]
         z = (v[j] - table[at.MEAN + k, j]) / deviation if judged[j] > 0 else 0.0
+        if k == SPREAD and table[at.MEAN + k, j] > 0:  # in multiples: roots of sizes deviate less than they grow
+            z *= deviation / table[at.MEAN + k, j]
         scratch[at.BLAME, j], scratch[at.EXPECTED, j] = z * z, table[at.MEAN + k, j]
         scratch[at.VARIANCE, j] = deviation * deviation
 
