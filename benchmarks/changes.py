@@ -19,7 +19,8 @@ class FixedDecay(SCRNNDetector):
 
 CHANGES: dict[str, tuple[type[SCRNNDetector], dict[str, Any]]] = {
     AS_SHIPPED: (SCRNNDetector, {}),
-    "never learns": (SCRNNDetector, {"lr": NEXT_TO_NOTHING}),
+    "drawn units": (SCRNNDetector, {"lr": NEXT_TO_NOTHING}),
+    "next to no units": (SCRNNDetector, {"n_hidden": 1, "n_context": 0}),
     "no context units": (SCRNNDetector, {"n_context": 0}),
     "fixed decays": (FixedDecay, {}),
     "truncation at 1": (SCRNNDetector, {"truncation_length": 1}),

@@ -57,6 +57,7 @@ Desk = tuple[Array, ...]
 
 UNLIKELY = 0.05  # values of smaller probability count in proportion to it
 PROTECTION_P = 1e-5  # a record less probable than this does not enter the picture of calm, whatever the budget
+LONGEST_UNSETTLED = 50  # records that forecasts need to be told again after a gap, at most
 LONGEST_GAP = 1e6  # usual intervals
 KEEP_EVIDENCE = 0.5 ** (1 / LONG_HALF_LIFE)
 
@@ -118,7 +119,8 @@ def assess(forecast: Array, time: float, step: float, machine: Machine, desk: De
     for j in range(x.size):
         reading, unit = limited(x[j], table, variance_of(covariance[LEVEL], j), j), unit_of(table, j)
         error = (reading - unscaled(forecast[j], table, j)) / unit
-        scratch[at.RAW, j] = np.nan if step > 1 else error  # across a gap nothing was expected
+        # across a gap nothing was expected, and after it the slow context units do not know yet what they missed
+        scratch[at.RAW, j] = np.nan if step > 1 or counts[at.N_UNSETTLED] > 0 else error
     judge_errors(measured, table, precision[at.OF_ERRORS], scratch)
     for j in range(x.size):
         scratch[at.ERRORS, j] *= unit_of(table, j)
@@ -197,6 +199,9 @@ def learn(time: float, grace_period: int, accept_after: int, machine: Machine, d
     work, _, head, measured, x, scratch, _ = desk
     is_calm = work[at.P_OF_TAILS] >= PROTECTION_P
     move(table, scratch)
+    counts[at.N_UNSETTLED] = max(0, counts[at.N_UNSETTLED] - 1)
+    if work[at.STEP] > 1:
+        counts[at.N_UNSETTLED] = int(min(work[at.STEP] - 1, LONGEST_UNSETTLED))
     if is_calm:
         learn_sizes(table, precision[at.OF_ERRORS], measured[at.RESIDUAL], scratch)
         learn_scale(table, x)

@@ -49,9 +49,9 @@ MOVEMENT, SIZES = KNOWN + 1, KNOWN + 2  # of the sensor, lately; and four means 
 N_LINES = SIZES + 4
 
 # counts; those of the network follow
-N_RECORDS, HEAD, N_WAITING, N_IMPROBABLE, N_REGIMES = range(5)
-N_CALM, N_FITTED = 5, 5 + N_CALIBRATED  # values of each channel, and how many there were at its last fit
-N_COUNTS = 5 + 2 * N_CALIBRATED
+N_RECORDS, HEAD, N_WAITING, N_IMPROBABLE, N_REGIMES, N_UNSETTLED = range(6)
+N_CALM, N_FITTED = 6, 6 + N_CALIBRATED  # values of each channel, and how many there were at its last fit
+N_COUNTS = 6 + 2 * N_CALIBRATED
 
 # of the extremes: values there were, their range, an average
 N_SEEN, SEEN_LOW, SEEN_HIGH, SEEN_AVERAGE = range(4)

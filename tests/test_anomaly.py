@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from scrnn_stream import SCRNNDetector
+from scrnn_stream import channels as ch
 from scrnn_stream import places as at
 from scrnn_stream.absorbing import N_CHANGES_KNOWN
 from scrnn_stream.calibration import to_score
@@ -366,6 +367,17 @@ def test_a_calm_machine_is_calm_after_a_gap() -> None:
     times = 60.0 * np.arange(900) + 3600.0 * (np.arange(900) >= 700)
     scores = run(detector, [x | {"time": t} for x, t in zip(machine(900), times.tolist(), strict=True)])
     assert scores[700:].max() < to_score(1e-5)
+
+
+def test_after_a_gap_errors_say_nothing_for_as_many_records_as_were_missed() -> None:
+    detector, heard = SCRNNDetector(seed=1, time_key="time"), []
+    for t, x in enumerate(machine(470)):
+        record = x | {"time": 60.0 * t + 600.0 * (t >= 450)}
+        assessed = detector.assess_one(record)
+        heard.append(bool(np.isfinite(assessed.numbers[at.HEADER + at.STATISTICS + ch.ERROR])))
+        detector.learn_assessed(assessed, record)
+    assert heard[440:450] == [True] * 10
+    assert heard[450:470] == [False] * 11 + [True] * 9
 
 
 @pytest.mark.parametrize("junk", [None, "yesterday", math.nan, math.inf, -5.0, dt.date(2026, 1, 5)])
