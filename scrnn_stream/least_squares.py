@@ -35,15 +35,15 @@ def take_in(covariance: Array, gain: Array, f: Array, keep: float, largest: floa
     """
     spread, q = keep, 1.0 / keep
     for i in range(f.size):
-        row, total = covariance[i], 0.0
+        total = 0.0
         for k in range(f.size):
-            total += row[k] * f[k]
+            total += covariance[i, k] * f[k]
         gain[i] = total
         spread += f[i] * total
     for i in range(f.size):
-        row, part = covariance[i], gain[i] / spread
+        part = gain[i] / spread
         for k in range(f.size):
-            row[k] = q * (row[k] - part * gain[k])
+            covariance[i, k] = q * (covariance[i, k] - part * gain[k])
     for i in range(f.size):  # scaling a row and its column keeps the others, and the matrix positive
         if covariance[i, i] > largest:
             scale = math.sqrt(largest / covariance[i, i])
@@ -59,3 +59,12 @@ def correct(weights: Array, gain: Array, spread: float, error: float, j: int) ->
     step = error / spread
     for k in range(gain.size):
         weights[k, j] += gain[k] * step
+
+
+@jit
+def correct_all(weights: Array, gain: Array, spread: float, errors: Array) -> None:
+    """The same of all columns; an error of 0 where there is none."""
+    for k in range(gain.size):
+        step = gain[k] / spread
+        for j in range(errors.size):
+            weights[k, j] += step * errors[j]

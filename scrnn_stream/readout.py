@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scrnn_stream import _kernels as network
 from scrnn_stream._compile import jit, jit_or_python, view
 from scrnn_stream._layout import SLOT, Kind, Rates, Shape, parameters, tape_of, theta_of
-from scrnn_stream.least_squares import correct, expectation, take_in
+from scrnn_stream.least_squares import correct_all, take_in
 from scrnn_stream.places import MOST_DENSE
 
 Array = NDArray[Any]
@@ -115,11 +115,13 @@ def hand_over(own: Array, weights: Array, shape: Shape) -> None:
     """U, V and c of the network become those of the readout."""
     H, C = shape[1], shape[2]
     _, _, _, U, V, c, _ = parameters(theta_of(own, shape), shape)
-    for j in range(c.size):
-        for i in range(H):
+    for i in range(H):
+        for j in range(c.size):
             U[j, i] = weights[i, j]
-        for i in range(C):
+    for i in range(C):
+        for j in range(c.size):
             V[j, i] = weights[H + i, j]
+    for j in range(c.size):
         c[j] = weights[H + C, j]
 
 
@@ -178,7 +180,7 @@ def learn(
         return
     regressors(f, x, own, counts, shape)
     spread = take_in(covariance_of(readout, shape), gain, f, KEEP, DOUBT)
-    for j in range(D):
-        if np.isfinite(target[j]):
-            correct(weights, gain, spread, target[j] - expectation(f, weights, j), j)
+    for j in range(D):  # the forecast is f'w already
+        left[j] = target[j] - out[j] if np.isfinite(target[j]) and np.isfinite(out[j]) else 0.0
+    correct_all(weights, gain, spread, left)
     hand_over(own, weights, shape)

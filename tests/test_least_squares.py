@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scrnn_stream.least_squares import correct, expectation, take_in
+from scrnn_stream.least_squares import correct, correct_all, expectation, take_in
 from tests.naive import forgetful_least_squares
 
 
@@ -34,3 +34,13 @@ def test_a_regressor_that_never_moves_leaves_its_weight_no_more_uncertain_than_a
     _, covariance = follow(F, F[:, :1], 0.99, largest=1.0)
     assert 0.99 < covariance[1, 1] <= 1.0
     assert np.linalg.eigvalsh(covariance).min() > 0
+
+
+def test_all_columns_at_once_are_each_on_its_own() -> None:
+    rng = np.random.default_rng(3)
+    gain, errors = rng.normal(size=4), rng.normal(size=3)
+    one, all_of_them = np.ones((4, 3)), np.ones((4, 3))
+    correct_all(all_of_them, gain, 1.5, errors)
+    for j in range(3):
+        correct(one, gain, 1.5, errors[j], j)
+    np.testing.assert_allclose(all_of_them, one, rtol=1e-12)
