@@ -42,8 +42,9 @@ def take_in(covariance: Array, gain: Array, f: Array, keep: float, largest: floa
         spread += f[i] * total
     for i in range(f.size):
         part = gain[i] / spread
-        for k in range(f.size):
+        for k in range(i + 1):  # one half, mirrored: rounding would let the halves part by a factor of 1 / q a record
             covariance[i, k] = q * (covariance[i, k] - part * gain[k])
+            covariance[k, i] = covariance[i, k]
     for i in range(f.size):  # scaling a row and its column keeps the others, and the matrix positive
         if covariance[i, i] > largest:
             scale = math.sqrt(largest / covariance[i, i])

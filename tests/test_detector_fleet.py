@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scrnn_stream import SCRNNDetector, SCRNNDetectorFleet
+from scrnn_stream import SCRNNDetector, SCRNNDetectorFleet, readout
 from scrnn_stream import places as at
 from scrnn_stream.encoding import encode
 from scrnn_stream.judging import PROTECTION_P
@@ -127,3 +127,15 @@ def test_a_time_that_is_infinite_is_none() -> None:
     one.score_learn_many(["m"], np.zeros((1, 3)), [np.inf])
     other.score_learn_many(["m"], np.zeros((1, 3)))
     assert encode(one.detector("m").to_state()) == encode(other.detector("m").to_state())
+
+
+def test_the_readout_stays_sound_for_as_long_as_a_machine_runs() -> None:
+    n = 100_000  # records: fifty times the memory of the least squares, in which rounding could grow by e^50
+    readings = np.random.default_rng(1).standard_normal((n, 1))
+    fleet = SCRNNDetectorFleet(["a"], seed=0)
+    fleet.judge_learn_many(["m"] * n, readings, 60.0 * np.arange(n))
+    machines = fleet._machines
+    covariance = readout.covariance_of(machines.readouts[0], machines.shape)
+    np.testing.assert_array_equal(covariance, covariance.T)
+    assert np.linalg.eigvalsh(covariance).min() > 0
+    assert np.abs(readout.weights_of(machines.readouts[0], machines.shape)).max() < 100

@@ -36,6 +36,15 @@ def test_a_regressor_that_never_moves_leaves_its_weight_no_more_uncertain_than_a
     assert np.linalg.eigvalsh(covariance).min() > 0
 
 
+def test_rounding_does_not_make_the_covariance_run_away() -> None:
+    rng = np.random.default_rng(4)
+    F = rng.normal(size=(20_000, 6)).cumsum(axis=1) * 10.0 ** rng.integers(-2, 3, 6)
+    weights, covariance = follow(F, F[:, :1], 0.99)  # 200 times the memory: e^200 times the rounding of a record
+    np.testing.assert_array_equal(covariance, covariance.T)
+    assert np.linalg.eigvalsh(covariance).min() > 0
+    np.testing.assert_allclose(weights[:, 0], np.eye(6)[0], atol=1e-6)
+
+
 def test_all_columns_at_once_are_each_on_its_own() -> None:
     rng = np.random.default_rng(3)
     gain, errors = rng.normal(size=4), rng.normal(size=3)
