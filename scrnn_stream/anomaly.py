@@ -140,7 +140,7 @@ class SCRNNDetector(base.AnomalyDetector):
     truncation_length
         Records that the error travels back through the hidden units.
     lr
-        Learning rate of the network.
+        Learning rate of the hidden and context units; the readout needs none.
     grace_period
         Records before the calibration of tails begins.
     accept_after
@@ -235,7 +235,7 @@ class SCRNNDetector(base.AnomalyDetector):
         counts = self._machine.counts[0]
         n_grace = max(0, self.grace_period - int(counts[at.N_RECORDS]))
         n_queued = at.N_QUEUED - int(counts[at.N_WAITING]) if n_grace == 0 else at.N_QUEUED
-        missing = int(n_missing(counts, ch.ERROR))
+        missing = min(int(n_missing(counts, k)) for k in (ch.ERROR, ch.LEVEL))  # in short sessions errors say nothing
         return missing + n_grace + n_queued if missing else 0
 
     @property

@@ -33,6 +33,9 @@ class CheckpointStore:
     def save(self, partition: Partition, offset: int, state: dict[str, Any]) -> None:
         """Keep the state after everything before `offset`; atomically, with the generation before it."""
         self.directory.mkdir(parents=True, exist_ok=True)
+        for path in self._paths(partition):
+            if _offset(path) > offset:  # of a topic that was made anew, or of offsets that were reset
+                path.unlink(missing_ok=True)
         write_atomically(self._path(partition, offset), encode(state))
         for path in self._paths(partition)[:-N_KEPT]:
             path.unlink(missing_ok=True)

@@ -17,6 +17,8 @@ from scrnn_stream._compile import jit
 
 Array = NDArray[Any]
 
+MOST_SPREAD = 1e12
+
 
 @jit
 def expectation(f: Array, weights: Array, j: int) -> float:
@@ -28,10 +30,19 @@ def expectation(f: Array, weights: Array, j: int) -> float:
 
 
 @jit
+def begin_anew(covariance: Array, variance: float) -> None:
+    """Nothing is certain: what is seen next is learned fast."""
+    covariance[:] = 0.0
+    for i in range(covariance.shape[0]):
+        covariance[i, i] = variance
+
+
+@jit
 def take_in(covariance: Array, gain: Array, f: Array, keep: float, largest: float) -> float:
     """gain = P f; P = (P - P f f'P / (q + f'P f)) / q, with q = `keep`. Returns q + f'P f.
 
-    Regressors that never move would let the variance of their weights grow without end: it stays below `largest`.
+    Regressors that never move would let the variance of their weights grow without end: it stays below `largest`. If P
+    is no covariance any more, by rounding, it begins anew and this record says nothing.
     """
     spread, q = keep, 1.0 / keep
     for i in range(f.size):
@@ -40,6 +51,10 @@ def take_in(covariance: Array, gain: Array, f: Array, keep: float, largest: floa
             total += covariance[i, k] * f[k]
         gain[i] = total
         spread += f[i] * total
+    if not 0.999 * keep <= spread < MOST_SPREAD:
+        begin_anew(covariance, min(largest, 1.0))
+        gain[:] = 0.0
+        return 1.0
     for i in range(f.size):
         part = gain[i] / spread
         for k in range(i + 1):  # one half, mirrored: rounding would let the halves part by a factor of 1 / q a record

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scrnn_stream import _kernels as network
 from scrnn_stream._compile import jit, jit_or_python, view
 from scrnn_stream._layout import SLOT, Kind, Rates, Shape, parameters, tape_of, theta_of
-from scrnn_stream.least_squares import correct_all, take_in
+from scrnn_stream.least_squares import begin_anew, correct_all, take_in
 from scrnn_stream.places import MOST_DENSE
 
 Array = NDArray[Any]
@@ -67,10 +67,7 @@ def covariance_of(readout: Array, shape: Shape) -> Array:
 @jit
 def doubt(readout: Array, shape: Shape) -> None:
     """Nothing is certain: what is seen next is learned fast."""
-    covariance = covariance_of(readout, shape)
-    covariance[:] = 0.0
-    for i in range(covariance.shape[0]):
-        covariance[i, i] = DOUBT
+    begin_anew(covariance_of(readout, shape), DOUBT)
 
 
 def grown(old: Array, old_shape: Shape, shape: Shape) -> Array:

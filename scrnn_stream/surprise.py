@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from scrnn_stream import places as at
 from scrnn_stream._compile import jit
-from scrnn_stream.least_squares import take_in
+from scrnn_stream.least_squares import begin_anew, take_in
 
 Array = NDArray[Any]
 
@@ -33,7 +33,7 @@ N_LIMITED = 200  # records from which on one error counts as WILD times its expe
 WILD = 5.0
 LEAST_AT_REST = 0.1  # of the mean size, is expected
 LARGEST_SURPRISE = 10.0  # usual sizes, that an error counts as
-LARGEST_PRECISION = 1e9  # of scaled errors
+LARGEST_PRECISION = 1e6  # of scaled errors
 
 
 @jit
@@ -112,9 +112,7 @@ def learn_sizes(table: Array, precision: Array, r: Array, scratch: Array) -> Non
 @jit
 def forget_errors(precision: Array) -> None:
     """As if the errors so far had been one of each sensor, of one scaled unit."""
-    precision[:] = 0.0
-    for i in range(precision.shape[0]):
-        precision[i, i] = 1.0
+    begin_anew(precision, 1.0)
 
 
 @jit

@@ -71,6 +71,8 @@ class Worker:
         self._heard_at: dict[Partition, float] = {}
         self._silence_told: dict[Partition, float] = {}  # stream time, of partitions that have been idle since
         self._to_recall: dict[Partition, float] = {}  # the same, told by a process before this one
+        self._to_announce: dict[Partition, Rebuilt] = {}
+        self._announced: set[Partition] = set()  # since the last commit
         self._checkpointed_at = self.clock()
 
     def run(self, stop: Callable[[], bool] = lambda: False, timeout_s: float = 1.0) -> Counts:
@@ -95,10 +97,12 @@ class Worker:
         self.pipeline.process(replayed)
         self.counts.n_replayed += len(replayed)
         self._note(replayed)
-        self._recall_silence({message.position.partition for message in live})
+        going_on = {message.position.partition for message in live}
+        self._recall_silence(going_on)
+        self._announce(going_on)
         self._process(live)
         self._note(live)
-        if self._check_idle() or live:
+        if self._check_idle() or self._announced or live:
             self._finish()
 
     def _note(self, messages: list[Record | Rejected]) -> None:
@@ -115,6 +119,13 @@ class Worker:
                 self._silence_told[partition] = self._to_recall.pop(partition)
                 self.pipeline.recall_silence(partition, self._silence_told[partition])
 
+    def _announce(self, going_on: set[Partition]) -> None:
+        """Tell of lost state when the replay is over: a transaction must not stay open through it."""
+        for partition in list(self._to_announce):
+            if self._next[partition] >= self._live_from[partition] or partition in going_on:
+                self.sink.announce(self._to_announce.pop(partition))
+                self._announced.add(partition)
+
     def _process(self, messages: list[Record | Rejected]) -> None:
         outcome = self.pipeline.process(messages, self.observe)
         for alert in outcome.alerts:
@@ -129,8 +140,13 @@ class Worker:
         self.sink.flush()
         offsets = {p: offset for p, offset in self._next.items() if offset > self._live_from[p]}
         offsets |= {p: self._next[p] for p in self._silence_told}
+        offsets |= {p: self._next[p] for p in self._announced}
         if self.source.commit(offsets, self._silence_told):
             self._committed.update(offsets)
+            self._announced.clear()
+        else:  # the state is ahead of what counts
+            for partition in offsets:
+                self._committed.pop(partition, None)
         if self.clock() - self._checkpointed_at >= self.checkpoint_every_s:
             self._checkpoint()
 
@@ -163,7 +179,7 @@ class Worker:
         if begin > offset and (found is not None or begin != committed):  # else nobody has been here before
             reason = f"the log begins at {begin}, the state is of {offset} and the group at {committed}: learning again"
             logger.warning("%s/%d: %s", partition.topic, partition.number, reason)
-            self.sink.announce(Rebuilt(Position(partition, begin), reason))
+            self._to_announce[partition] = Rebuilt(Position(partition, begin), reason)
         if committed > begin:
             logger.info("replaying %s/%d from %d to %d", partition.topic, partition.number, begin, committed)
         self._live_from[partition] = max(begin, committed)
@@ -182,8 +198,9 @@ class Worker:
     def _give_up(self, partition: Partition) -> None:
         self.pipeline.drop(partition)
         notes = (self._live_from, self._next, self._committed, self._heard_at, self._silence_told, self._to_recall)
-        for owned in notes:
+        for owned in (*notes, self._to_announce):
             owned.pop(partition, None)
+        self._announced.discard(partition)
 
     def _checkpoint(self) -> None:
         self._checkpointed_at = self.clock()

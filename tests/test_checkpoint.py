@@ -42,6 +42,12 @@ def test_a_saved_state_is_loaded(store: CheckpointStore) -> None:
     np.testing.assert_array_equal(state["array"], np.arange(3.0))
 
 
+def test_what_lies_beyond_a_new_state_is_of_another_log(store: CheckpointStore) -> None:
+    filled(store, 49_000, 50_000, 100)
+    assert len(names(store)) == 1
+    assert store.load(HERE, at_most=60_000) == (100, {"offset": 100})
+
+
 def test_two_generations_are_kept_by_offset_not_by_name(store: CheckpointStore) -> None:
     filled(store, 8, 9, 10, 100)
     assert len(names(store)) == N_KEPT == 2

@@ -131,8 +131,8 @@ def test_a_time_that_is_infinite_is_none() -> None:
 
 def test_the_readout_stays_sound_for_as_long_as_a_machine_runs() -> None:
     n = 100_000  # records: fifty times the memory of the least squares, in which rounding could grow by e^50
-    readings = np.random.default_rng(1).standard_normal((n, 1))
-    fleet = SCRNNDetectorFleet(["a"], seed=0)
+    readings = np.random.default_rng(1).standard_normal((n, 3))
+    fleet = SCRNNDetectorFleet(["a", "b", "c"], seed=0)
     fleet.judge_learn_many(["m"] * n, readings, 60.0 * np.arange(n))
     machines = fleet._machines
     covariance = readout.covariance_of(machines.readouts[0], machines.shape)

@@ -45,6 +45,13 @@ def test_rounding_does_not_make_the_covariance_run_away() -> None:
     np.testing.assert_allclose(weights[:, 0], np.eye(6)[0], atol=1e-6)
 
 
+def test_what_is_no_covariance_begins_anew_and_the_record_says_nothing() -> None:
+    covariance, gain = np.diag([1.0, -5.0]), np.ones(2)
+    assert take_in(covariance, gain, np.array([0.0, 1.0]), 0.99, 1e9) == 1.0
+    np.testing.assert_array_equal(covariance, np.eye(2))
+    np.testing.assert_array_equal(gain, 0.0)
+
+
 def test_all_columns_at_once_are_each_on_its_own() -> None:
     rng = np.random.default_rng(3)
     gain, errors = rng.normal(size=4), rng.normal(size=3)

@@ -156,7 +156,7 @@ class Tally:
     def recall_silence(self, *_: object) -> None: ...
 
     def to_state(self, partition: Partition) -> dict[str, Any]:
-        return {"n": self.n[partition]}
+        return {"n": self.n.get(partition, 0)}
 
     def restore(self, partition: Partition, state: dict[str, Any]) -> None:
         self.n[partition] = state["n"]
@@ -445,6 +445,25 @@ def test_a_log_that_no_longer_reaches_back_to_the_checkpoint_is_told(tmp_path: P
     [rebuilt] = broker.rebuilt
     assert rebuilt.position == Position(A, 40)
     assert "the log begins at 40, the state is of 20 and the group at 60" in rebuilt.reason
+
+
+def test_lost_state_is_told_when_the_replay_is_over_and_with_offsets(tmp_path: Path) -> None:
+    broker, journal = Broker(log(A, 100)), Journal()
+    broker.committed[A], broker.begins[A] = 60, 40
+    working = worker(broker, tmp_path, journal, size=5)
+    working.run(stop=lambda: working.counts.n_replayed >= 15)
+    assert broker.rebuilt == []
+    working.run()
+    assert len(broker.rebuilt) == 1
+
+
+def test_what_did_not_count_is_in_no_checkpoint(tmp_path: Path) -> None:
+    broker = Broker(log(A, 100))
+    working = worker(broker, tmp_path, size=50)
+    working._next[A], working._live_from[A], working._committed[A] = 10, 0, 10
+    working.source.stores = False
+    working._finish()
+    assert A not in working._committed
 
 
 @pytest.mark.parametrize(("committed", "n_told"), [(40, 0), (60, 1), (30, 1)])
