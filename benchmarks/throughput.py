@@ -80,8 +80,9 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=10_000, help="in each stretch that is timed")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
+    sizes = [int(n) for n in options.machines.split(",")]
     with ApacheKafka() as kafka:
-        rows = [row for n in map(int, options.machines.split(",")) for row in measure(kafka.address, n, options.records)]
+        rows = [row for n in sizes for row in measure(kafka.address, n, options.records)]
     Console(width=120).print(table(rows))
     if options.json is not None:
         write_json(options.json, {**stamp(records=options.records, sensors=N_SENSORS), "rows": rows})
@@ -246,7 +247,7 @@ def resident_mb() -> float:
 def table(rows: list[dict[str, Any]]) -> Table:
     shown = Table("machines", "", "CPU us a record", "of the ceiling", "records a second", "MB / 1,000 machines")
     for row in rows:
-        memory = f"{row['mb_per_1000_machines']:.0f}" if row.get("mb_per_1000_machines", 0) and row["machines"] > 99 else ""
+        memory = f"{row['mb_per_1000_machines']:.0f}" if "mb_per_1000_machines" in row else ""
         share = f"{row['ceiling_us'] / row['cpu_us']:.2f}"
         shown.add_row(str(row["machines"]), row["what"], f"{row['cpu_us']:.1f}", share, f"{row['per_s']:,.0f}", memory)
     return shown

@@ -15,6 +15,7 @@ from scrnn_stream import channels as ch
 from scrnn_stream import places as at
 from scrnn_stream.calibration import n_missing
 from scrnn_stream.channels import Quantity
+from scrnn_stream.course import LINES, draw
 from scrnn_stream.features import Columns, as_reading
 from scrnn_stream.machines import Machines
 from scrnn_stream.network import SCRNN
@@ -42,16 +43,6 @@ class Cause(NamedTuple):
     high: float
     quantity: Quantity
     channel: Literal["fast", "slow", "none"]
-
-
-class Course(NamedTuple):
-    """The readings of a record, their averages over the last few, and the band that those should lie in, (D,) each."""
-
-    reading: Array
-    average: Array
-    expected: Array
-    low: Array
-    high: Array
 
 
 class Assessment(NamedTuple):
@@ -265,11 +256,14 @@ class SCRNNDetector(base.AnomalyDetector):
         n = at.n_assessment(len(self._columns))
         return Assessment(self._machine.work[:n].copy(), len(self._columns), float(self._records[0, -1]))
 
-    def course(self, assessed: Assessment) -> Course:
-        """Where each sensor is, and where the others say it should be: what a picture of an alert is drawn from."""
-        contribution = self._machine.contributions(0, ch.SENSOR, assessed.numbers)
-        known = self._machine.table(0)[at.KNOWN] > 0
-        return Course(assessed.x, *np.where(known, contribution[1:], np.nan))
+    def course(self, assessed: Assessment) -> Array:
+        """Where each sensor is, and where the others say it should be: the :mod:`~scrnn_stream.course`, (5, D).
+
+        Of an assessment that has not been learned yet.
+        """
+        course, of = np.zeros((len(LINES), assessed.n_sensors)), self._machine
+        draw(course, assessed.numbers, 0, of.numbers, of.counts, of.calm, of.work, of._work32)
+        return course
 
     def explain_assessed(self, assessed: Assessment, channel: int | None = None) -> dict[str, Cause]:
         """The causes of an assessment that has not been learned yet, in its least probable channel or another one."""

@@ -13,7 +13,7 @@ CORE = (
     "calibration",
     "_kernels absorbing",
     "network evidence",
-    "fleet judging wording",
+    "fleet judging wording course",
     "machines",
     "anomaly forecasting regression classification checkpoint protocols chart",
     "detector_fleet trail messages report",
