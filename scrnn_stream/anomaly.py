@@ -51,6 +51,7 @@ class Assessment(NamedTuple):
     numbers: Array
     n_sensors: int
     time: float
+    is_whole: bool  # the record has all our sensors and nothing else
 
     @property
     def score(self) -> float:
@@ -251,10 +252,10 @@ class SCRNNDetector(base.AnomalyDetector):
 
         Sensors that were never learned are not judged.
         """
-        self._read(x)
+        is_whole = self._read(x)
         self._process(is_learning=False)
-        n = at.n_assessment(len(self._columns))
-        return Assessment(self._machine.work[:n].copy(), len(self._columns), float(self._records[0, -1]))
+        numbers = self._machine.work[: self._n_assessment].copy()
+        return Assessment(numbers, len(self._columns), self._records.item(-1), is_whole)
 
     def course(self, assessed: Assessment) -> Array:
         """Where each sensor is, and where the others say it should be: the :mod:`~scrnn_stream.course`, (5, D).
@@ -292,7 +293,7 @@ class SCRNNDetector(base.AnomalyDetector):
 
     def learn_assessed(self, assessed: Assessment, x: Mapping[Any, Any]) -> None:
         """Learn the record `x` just assessed: the second half of `learn_one`, for callers that need both halves."""
-        if self._add_sensors(x):
+        if not assessed.is_whole and self._add_sensors(x):
             self._read(x)
         else:
             self._records[0, :-1], self._records[0, -1] = assessed.x, assessed.time
@@ -337,6 +338,7 @@ class SCRNNDetector(base.AnomalyDetector):
         self._records = np.full((1, len(self._columns) + 1), np.nan)
         self._scores, self._p_of_tails = np.zeros(1), np.ones(1)
         self._n_keys = len(self._columns) + (self.time_key is not None)
+        self._n_assessment = at.n_assessment(len(self._columns))
 
     def _new_network(self, n_sensors: int) -> SCRNN:
         return SCRNN(
