@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Hashable, Mapping
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -341,8 +342,9 @@ class SCRNNDetector(base.AnomalyDetector):
         self._n_assessment = at.n_assessment(len(self._columns))
 
     def _new_network(self, n_sensors: int) -> SCRNN:
-        return SCRNN(
-            n_sensors,
+        """What a machine starts with; the same object for all detectors alike, each of which copies its weights."""
+        new = _same_network if self.seed is not None and isinstance(self.memory, Hashable) else _network
+        return new(
             n_sensors,
             n_hidden=self.n_hidden,
             n_context=self.n_context,
@@ -369,6 +371,13 @@ class SCRNNDetector(base.AnomalyDetector):
             raise ValueError("network must be there if there are sensors, and only then")
         self._machine = Machines.from_state(state, (self.grace_period, self.accept_after))
         self._make_room()
+
+
+def _network(n_sensors: int, **parameters: Any) -> SCRNN:
+    return SCRNN(n_sensors, n_sensors, **parameters)
+
+
+_same_network = lru_cache(maxsize=32, typed=True)(_network)
 
 
 def _may_be_sensor(value: Any) -> bool:
