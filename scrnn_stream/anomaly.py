@@ -226,10 +226,12 @@ class SCRNNDetector(base.AnomalyDetector):
     def n_records_to_ready(self) -> int:
         """Records that are still needed before scores mean something."""
         counts = self._machine.counts[0]
+        missing = int(n_missing(counts, ch.ERROR))
+        if missing == 0:
+            return 0
         n_grace = max(0, self.grace_period - int(counts[at.N_RECORDS]))
         n_queued = at.N_QUEUED - int(counts[at.N_WAITING]) if n_grace == 0 else at.N_QUEUED
-        missing = int(n_missing(counts, ch.ERROR))
-        return missing + n_grace + n_queued if missing else 0
+        return missing + n_grace + n_queued
 
     @property
     def in_episode(self) -> bool:

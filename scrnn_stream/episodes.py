@@ -170,6 +170,8 @@ class AlertPolicy:
         Of n allowed since the oldest severe alert that is remembered, the n-th worst is what it may show; further
         evidence must go clearly beyond.
         """
+        if len(self.severe_ps) < N_HABIT:
+            return SEVERE_P
         since = self.severe_days[0] if len(self.severe_days) == N_REMEMBERED else 0.0
         n_allowed = max(N_HABIT, int(self.alerts_per_day * (self.days - since)))
         if len(self.severe_ps) < n_allowed:
