@@ -16,7 +16,7 @@ from scrnn_stream import channels as ch
 from scrnn_stream import places as at
 from scrnn_stream.calibration import n_missing
 from scrnn_stream.channels import Quantity
-from scrnn_stream.course import LINES, draw
+from scrnn_stream.course import LINES, draw, take
 from scrnn_stream.features import Columns, as_reading
 from scrnn_stream.machines import Machines
 from scrnn_stream.network import SCRNN
@@ -301,6 +301,19 @@ class SCRNNDetector(base.AnomalyDetector):
         else:
             self._records[0, :-1], self._records[0, -1] = assessed.x, assessed.time
         self._process(is_learning=True)
+
+    def take_one(self, x: Mapping[Any, Any]) -> tuple[Assessment, Array] | None:
+        """Assess a record, draw its course and learn it, at one go; None, and nothing is done, if it is not whole.
+
+        For callers to whom the causes do not matter: they can be told only before the record is learned.
+        """
+        if not self._columns or not self._read(x):
+            return None
+        n, of = len(self._columns), self._machine
+        numbers, course, record = np.empty(self._n_assessment), np.zeros((len(LINES), n)), self._records[0]
+        kept = (of.numbers, of.counts, of.calm, of.networks)
+        take(numbers, course, record, 0, *kept, of.work, of._work32, of._sizes, of._rates)
+        return Assessment(numbers, n, self._records.item(-1), True), course
 
     def _read(self, x: Mapping[Any, Any]) -> bool:
         """Put readings and time where `process` finds them; True if x has all our sensors and nothing else."""

@@ -129,6 +129,11 @@ class AlertPolicy:
         self.n_improbable, self.n_probable = 0, OFF_DELAY
 
     @property
+    def may_open_next(self) -> bool:
+        """Whether the next record can open an episode."""
+        return not self.is_open and self.n_improbable >= ON_DELAY - 1
+
+    @property
     def is_calm(self) -> bool:
         """True if the last records were all probable; from the first one that is not, something may be wrong."""
         return self.n_probable >= OFF_DELAY

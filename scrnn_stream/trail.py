@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from scrnn_stream.alert import SensorEvidence
-from scrnn_stream.anomaly import Array, Assessment, Cause, SCRNNDetector
+from scrnn_stream.anomaly import Array, Cause, SCRNNDetector
 from scrnn_stream.course import AVERAGE, EXPECTED, LINES
 
 N_TRAIL = 150  # records kept to draw the way into an alert; twice as many points while one is open
@@ -28,9 +28,9 @@ class Trail:
         self.detector = detector
         self.points: list[tuple[float, Array]] = []  # a time and a course
 
-    def add(self, assessed: Assessment, time: float | None, is_open: bool) -> None:
+    def add(self, course: Array, time: float | None, is_open: bool) -> None:
         """Keep a record; a long episode keeps its beginning in sight, at half the resolution."""
-        self.points.append((math.nan if time is None else time, self.detector.course(assessed)))
+        self.points.append((math.nan if time is None else time, course))
         if is_open and len(self.points) > 2 * N_TRAIL:
             del self.points[1:-1:2]
         elif not is_open:
