@@ -31,6 +31,7 @@ EVENT_SOURCE = "/scrnn-stream"
 # Python's json writes these for missing readings though JSON has no such numbers. An unescaped quote before the colon
 # can only end a name, so nothing inside a string ever matches.
 _NOT_FINITE = re.compile(rb'(?<!\\)("\s*:\s*)(?:NaN|-?Infinity)(?=\s*[,}])')
+_FIELDS = msgspec.json.Decoder(dict[str, Any])  # to make one takes longer than to decode a message
 _JSON_KIND = {str: "a string", dict: "an object", list: "an array", type(None): "null", bool: "a boolean"}
 
 
@@ -191,14 +192,14 @@ def parse_object(payload: bytes) -> dict[str, Any]:
 
 def _decode_fields(payload: bytes) -> dict[str, Any]:
     try:
-        return msgspec.json.decode(payload, type=dict[str, Any])
+        return _FIELDS.decode(payload)
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
         finite = _NOT_FINITE.sub(rb"\1null", payload)
         if finite == payload:
             raise
-        return msgspec.json.decode(finite, type=dict[str, Any])
+        return _FIELDS.decode(finite)
 
 
 def _json_reason(error: msgspec.DecodeError) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Hashable, Mapping
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from scrnn_stream import channels as ch
 from scrnn_stream import places as at
 from scrnn_stream.calibration import n_missing
 from scrnn_stream.channels import Quantity
+from scrnn_stream.course import LINES, draw, take
 from scrnn_stream.features import Columns, as_reading
 from scrnn_stream.machines import Machines
 from scrnn_stream.network import SCRNN
@@ -44,22 +46,13 @@ class Cause(NamedTuple):
     channel: Literal["fast", "slow", "none"]
 
 
-class Course(NamedTuple):
-    """The readings of a record, their averages over the last few, and the band that those should lie in, (D,) each."""
-
-    reading: Array
-    average: Array
-    expected: Array
-    low: Array
-    high: Array
-
-
 class Assessment(NamedTuple):
     """All that the detector says of one record before learning it."""
 
     numbers: Array
     n_sensors: int
     time: float
+    is_whole: bool  # the record has all our sensors and nothing else
 
     @property
     def score(self) -> float:
@@ -233,10 +226,12 @@ class SCRNNDetector(base.AnomalyDetector):
     def n_records_to_ready(self) -> int:
         """Records that are still needed before scores mean something."""
         counts = self._machine.counts[0]
+        missing = min(int(n_missing(counts, k)) for k in (ch.ERROR, ch.LEVEL))  # in short sessions errors say nothing
+        if missing == 0:
+            return 0
         n_grace = max(0, self.grace_period - int(counts[at.N_RECORDS]))
         n_queued = at.N_QUEUED - int(counts[at.N_WAITING]) if n_grace == 0 else at.N_QUEUED
-        missing = min(int(n_missing(counts, k)) for k in (ch.ERROR, ch.LEVEL))  # in short sessions errors say nothing
-        return missing + n_grace + n_queued if missing else 0
+        return missing + n_grace + n_queued
 
     @property
     def in_episode(self) -> bool:
@@ -260,16 +255,19 @@ class SCRNNDetector(base.AnomalyDetector):
 
         Sensors that were never learned are not judged.
         """
-        self._read(x)
+        is_whole = self._read(x)
         self._process(is_learning=False)
-        n = at.n_assessment(len(self._columns))
-        return Assessment(self._machine.work[:n].copy(), len(self._columns), float(self._records[0, -1]))
+        numbers = self._machine.work[: self._n_assessment].copy()
+        return Assessment(numbers, len(self._columns), self._records.item(-1), is_whole)
 
-    def course(self, assessed: Assessment) -> Course:
-        """Where each sensor is, and where the others say it should be: what a picture of an alert is drawn from."""
-        contribution = self._machine.contributions(0, ch.SENSOR, assessed.numbers)
-        known = self._machine.table(0)[at.KNOWN] > 0
-        return Course(assessed.x, *np.where(known, contribution[1:], np.nan))
+    def course(self, assessed: Assessment) -> Array:
+        """Where each sensor is, and where the others say it should be: the :mod:`~scrnn_stream.course`, (5, D).
+
+        Of an assessment that has not been learned yet.
+        """
+        course, of = np.zeros((len(LINES), assessed.n_sensors)), self._machine
+        draw(course, assessed.numbers, 0, of.numbers, of.counts, of.calm, of.work, of._work32)
+        return course
 
     def explain_assessed(self, assessed: Assessment, channel: int | None = None) -> dict[str, Cause]:
         """The causes of an assessment that has not been learned yet, in its least probable channel or another one."""
@@ -298,11 +296,24 @@ class SCRNNDetector(base.AnomalyDetector):
 
     def learn_assessed(self, assessed: Assessment, x: Mapping[Any, Any]) -> None:
         """Learn the record `x` just assessed: the second half of `learn_one`, for callers that need both halves."""
-        if self._add_sensors(x):
+        if not assessed.is_whole and self._add_sensors(x):
             self._read(x)
         else:
             self._records[0, :-1], self._records[0, -1] = assessed.x, assessed.time
         self._process(is_learning=True)
+
+    def take_one(self, x: Mapping[Any, Any]) -> tuple[Assessment, Array] | None:
+        """Assess a record, draw its course and learn it, at one go; None, and nothing is done, if it is not whole.
+
+        For callers to whom the causes do not matter: they can be told only before the record is learned.
+        """
+        if not self._columns or not self._read(x):
+            return None
+        n, of = len(self._columns), self._machine
+        numbers, course, record = np.empty(self._n_assessment), np.zeros((len(LINES), n)), self._records[0]
+        kept = (of.numbers, of.counts, of.calm, of.networks)
+        take(numbers, course, record, 0, *kept, of.work, of._work32, of._sizes, of._rates)
+        return Assessment(numbers, n, self._records.item(-1), True), course
 
     def _read(self, x: Mapping[Any, Any]) -> bool:
         """Put readings and time where `process` finds them; True if x has all our sensors and nothing else."""
@@ -343,10 +354,12 @@ class SCRNNDetector(base.AnomalyDetector):
         self._records = np.full((1, len(self._columns) + 1), np.nan)
         self._scores, self._p_of_tails = np.zeros(1), np.ones(1)
         self._n_keys = len(self._columns) + (self.time_key is not None)
+        self._n_assessment = at.n_assessment(len(self._columns))
 
     def _new_network(self, n_sensors: int) -> SCRNN:
-        return SCRNN(
-            n_sensors,
+        """What a machine starts with; the same object for all detectors alike, each of which copies its weights."""
+        new = _same_network if self.seed is not None and isinstance(self.memory, Hashable) else _network
+        return new(
             n_sensors,
             n_hidden=self.n_hidden,
             n_context=self.n_context,
@@ -373,6 +386,13 @@ class SCRNNDetector(base.AnomalyDetector):
             raise ValueError("network must be there if there are sensors, and only then")
         self._machine = Machines.from_state(state, (self.grace_period, self.accept_after))
         self._make_room()
+
+
+def _network(n_sensors: int, **parameters: Any) -> SCRNN:
+    return SCRNN(n_sensors, n_sensors, **parameters)
+
+
+_same_network = lru_cache(maxsize=32, typed=True)(_network)
 
 
 def _may_be_sensor(value: Any) -> bool:

@@ -26,20 +26,16 @@ class RunLength:
         Runs that must have ended before any is judged.
     """
 
-    __slots__ = ("length", "longest", "n_ended", "n_needed", "n_too_long", "shortest", "since")
+    __slots__ = ("length", "limit", "longest", "n_ended", "n_needed", "n_too_long", "shortest", "since")
 
     def __init__(self, shortest: float, n_needed: int) -> None:
         self.shortest, self.n_needed = shortest, n_needed
         self.length = 0.0
+        self.limit = math.inf  # length beyond which the present run is too long
         self.longest = 0.0
         self.n_ended = 0
         self.n_too_long = 0
         self.since: Moment | None = None  # when the present run began
-
-    @property
-    def limit(self) -> float:
-        """Length beyond which the present run is too long."""
-        return max(self.shortest, TIMES_LONGEST * self.longest) if self.n_ended >= self.n_needed else math.inf
 
     @property
     def is_too_long(self) -> bool:
@@ -47,12 +43,20 @@ class RunLength:
 
     def end(self) -> None:
         """The run has ended: learn its length, unless it was too long and that is not a habit yet."""
+        self.n_ended += 1
+        if self.length == 0 and self.n_ended != self.n_needed:  # of most readings, and there is nothing to learn
+            return
         if self.is_too_long:
             self.n_too_long += 1
         if not self.is_too_long or self.n_too_long >= N_HABIT:
             self.longest = max(self.longest, self.length)
-        self.n_ended += 1
         self.length = 0.0
+        self.set_limit()
+
+    def set_limit(self) -> None:
+        """Follow what was learned; to be called when `shortest` has changed."""
+        if self.n_ended >= self.n_needed:
+            self.limit = max(self.shortest, TIMES_LONGEST * self.longest)
 
     def to_state(self) -> list[Any]:
         since = self.since.to_state() if self.since is not None else None
@@ -61,6 +65,7 @@ class RunLength:
     def restore(self, state: list[Any]) -> None:
         self.length, self.longest, self.n_ended, self.n_too_long, since = state
         self.since = Moment.from_state(since) if since is not None else None
+        self.set_limit()
 
 
 class SensorContinuity:
@@ -79,7 +84,7 @@ class SensorContinuity:
         self.missing = RunLength(self.SHORTEST, self.N_READINGS)
 
     def update(self, value: float, now: Moment) -> None:
-        if math.isnan(value):
+        if not math.isfinite(value):
             if self.missing.length == 0:
                 self.missing.since = now
             self.missing.length += 1
@@ -118,14 +123,15 @@ class Continuity:
 
     def update(self, values: Mapping[str, float], now: Moment, gap: float | None) -> None:
         """Take a record in, `gap` seconds after the one before; None where there is no time."""
-        for name in values.keys() - self.sensors.keys():
-            self.sensors[name] = SensorContinuity()
+        if values.keys() != self.sensors.keys():
+            for name in values.keys() - self.sensors.keys():
+                self.sensors[name] = SensorContinuity()
         for name, sensor in self.sensors.items():
-            value = values.get(name, math.nan)
-            sensor.update(value if math.isfinite(value) else math.nan, now)
+            sensor.update(values.get(name, math.nan), now)
         if gap is not None and gap > 0:
             self.gap.length = gap
             self.gap.shortest = self.TIMES_USUAL * self.interval
+            self.gap.set_limit()
             if not self.gap.is_too_long:
                 self.interval += (gap - self.interval) * (0.02 if self.interval > 0 else 1.0)
             self.gap.end()
@@ -138,12 +144,12 @@ class Continuity:
     @property
     def stuck(self) -> list[str]:
         """Sensors that repeat one reading for longer than they ever did."""
-        return sorted(name for name, sensor in self.sensors.items() if sensor.equal.is_too_long)
+        return sorted([name for name, sensor in self.sensors.items() if sensor.equal.length > sensor.equal.limit])
 
     @property
     def silent(self) -> list[str]:
         """Sensors that have been missing for longer than they ever were."""
-        return sorted(name for name, sensor in self.sensors.items() if sensor.missing.is_too_long)
+        return sorted([name for name, sensor in self.sensors.items() if sensor.missing.length > sensor.missing.limit])
 
     def to_state(self) -> dict[str, Any]:
         return {

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 MAGIC = b"SCRNNCKP"
-VERSION = 4  # raise it when the state of any part changes its shape
+VERSION = 5  # raise it when the state of any part changes its shape
 HEADER = struct.Struct(">8sH32s")
 ARRAY = 1  # MessagePack extension code
 DTYPES = ("float32", "float64", "int64", "bool")

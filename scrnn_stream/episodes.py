@@ -129,6 +129,11 @@ class AlertPolicy:
         self.n_improbable, self.n_probable = 0, OFF_DELAY
 
     @property
+    def may_open_next(self) -> bool:
+        """Whether the next record can open an episode."""
+        return not self.is_open and self.n_improbable >= ON_DELAY - 1
+
+    @property
     def is_calm(self) -> bool:
         """True if the last records were all probable; from the first one that is not, something may be wrong."""
         return self.n_probable >= OFF_DELAY
@@ -170,6 +175,8 @@ class AlertPolicy:
         Of n allowed since the oldest severe alert that is remembered, the n-th worst is what it may show; further
         evidence must go clearly beyond.
         """
+        if len(self.severe_ps) < N_HABIT:
+            return SEVERE_P
         since = self.severe_days[0] if len(self.severe_days) == N_REMEMBERED else 0.0
         n_allowed = max(N_HABIT, int(self.alerts_per_day * (self.days - since)))
         if len(self.severe_ps) < n_allowed:

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 from scrnn_stream import channels as ch
 from scrnn_stream import messages as say
 from scrnn_stream.alert import Alert
-from scrnn_stream.anomaly import Assessment, Cause, SCRNNDetector
+from scrnn_stream.anomaly import Array, Assessment, Cause, SCRNNDetector
 from scrnn_stream.casebook import Casebook
 from scrnn_stream.episodes import SEVERE_P, AlertPolicy, Budget
 from scrnn_stream.records import Moment, Record
@@ -84,16 +84,23 @@ class Monitor:
         now = record.moment
         alerts = self.sensors.end_silence(record)
         x: dict[str, Any] = {**record.values, TIME_KEY: record.time}
-        assessed = self.detector.assess_one(x)
-        self.casebook.trail.add(assessed, record.time, self.is_open)
-        alerts += self._judge_anomaly(assessed, now)
         n_regimes = self.detector.n_regimes
-        self.detector.learn_assessed(assessed, x)
+        asks_for_causes = self.policy.may_open_next or "anomaly" in self.casebook.episodes
+        taken = None if asks_for_causes else self.detector.take_one(x)
+        assessed, course = taken or self._assess(x)
+        self.casebook.trail.add(course, record.time, self.is_open)
+        alerts += self._judge_anomaly(assessed, now)
+        if taken is None:
+            self.detector.learn_assessed(assessed, x)
         if self.detector.n_regimes > n_regimes:
             alerts += self._regime_changed(now)
         alerts += self.sensors.process(record)
         self._note_state()
         return Verdict(assessed.score, self.is_open, alerts)
+
+    def _assess(self, x: dict[str, Any]) -> tuple[Assessment, Array]:
+        assessed = self.detector.assess_one(x)
+        return assessed, self.detector.course(assessed)
 
     def _note_state(self) -> None:
         """Log when the machine begins to learn, as soon as its interval is known, and when it is ready."""

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from scrnn_stream.alert import SensorEvidence
-from scrnn_stream.anomaly import Assessment, Cause, Course, SCRNNDetector
+from scrnn_stream.anomaly import Array, Cause, SCRNNDetector
+from scrnn_stream.course import AVERAGE, EXPECTED, LINES
 
 N_TRAIL = 150  # records kept to draw the way into an alert; twice as many points while one is open
 N_DRAWN = 3  # sensors whose trail an alert carries
@@ -25,11 +26,11 @@ class Trail:
 
     def __init__(self, detector: SCRNNDetector) -> None:
         self.detector = detector
-        self.points: list[tuple[float, Course]] = []
+        self.points: list[tuple[float, Array]] = []  # a time and a course
 
-    def add(self, assessed: Assessment, time: float | None, is_open: bool) -> None:
+    def add(self, course: Array, time: float | None, is_open: bool) -> None:
         """Keep a record; a long episode keeps its beginning in sight, at half the resolution."""
-        self.points.append((math.nan if time is None else time, self.detector.course(assessed)))
+        self.points.append((math.nan if time is None else time, course))
         if is_open and len(self.points) > 2 * N_TRAIL:
             del self.points[1:-1:2]
         elif not is_open:
@@ -38,15 +39,15 @@ class Trail:
     def cause(self, sensor: str) -> Cause:
         """The sensor's last reading as a cause of which nothing was calculated."""
         column, course = self.detector.sensors.index(sensor), self.points[-1][1]
-        if column >= len(course.reading):
+        if column >= course.shape[1]:
             return Cause(1.0, math.nan, math.nan, math.nan, math.nan, "reading", "none")
-        reading, _, expected, low, high = (float(part[column]) for part in course)
+        reading, _, expected, low, high = course[:, column].tolist()
         return Cause(1.0, reading, expected, low, high, "reading", "none")
 
     def lean(self, sensor: str) -> float:
         """By how much the sensor's last average lies above what was expected of it."""
         column, course = self.detector.sensors.index(sensor), self.points[-1][1]
-        return float(course.average[column] - course.expected[column]) if column < len(course.reading) else math.nan
+        return float(course[AVERAGE, column] - course[EXPECTED, column]) if column < course.shape[1] else math.nan
 
     def evidence(self, causes: dict[str, Cause]) -> tuple[SensorEvidence, ...]:
         """The causes with the largest share first, and the trails of the leading ones."""
@@ -61,12 +62,12 @@ class Trail:
 
     def _of(self, sensor: str) -> dict[str, tuple[float, ...]]:
         column = self.detector.sensors.index(sensor)
-        points = [(time, *(float(part[column]) for part in c)) for time, c in self.points if column < len(c.reading)]
-        names = ("time", *Course._fields)
+        points = [(time, *course[:, column].tolist()) for time, course in self.points if column < course.shape[1]]
+        names = ("time", *LINES)
         return {f"trail_{name}": series for name, series in zip(names, zip(*points, strict=True), strict=True)}
 
     def to_state(self) -> list[Any]:
-        return [[time, *(part.copy() for part in course)] for time, course in self.points]
+        return [[time, course.copy()] for time, course in self.points]
 
     def restore(self, state: list[Any]) -> None:
-        self.points = [(time, Course(*parts)) for time, *parts in state]
+        self.points = [(time, course) for time, course in state]

@@ -92,8 +92,7 @@ class Worker:
             self._start(partition, committed)
             if partition in batch.silence_told:
                 self._to_recall[partition] = batch.silence_told[partition]
-        replayed = [m for m in batch.messages if m.position.offset < self._live_from[m.position.partition]]
-        live = [m for m in batch.messages if m.position.offset >= self._live_from[m.position.partition]]
+        replayed, live = self._split(batch.messages)
         self.pipeline.process(replayed)
         self.counts.n_replayed += len(replayed)
         self._note(replayed)
@@ -105,9 +104,16 @@ class Worker:
         if self._check_idle() or self._announced or live:
             self._finish()
 
+    def _split(self, messages: list[Record | Rejected]) -> tuple[list[Record | Rejected], list[Record | Rejected]]:
+        """Those before the offset from which a partition is live, and the others."""
+        live_from = self._live_from
+        if all(self._next[partition] >= offset for partition, offset in live_from.items()):  # nearly always
+            return [], messages
+        replayed = [m for m in messages if m.position.offset < live_from[m.position.partition]]
+        return replayed, [m for m in messages if m.position.offset >= live_from[m.position.partition]]
+
     def _note(self, messages: list[Record | Rejected]) -> None:
-        for message in messages:
-            partition, offset = message.position
+        for partition, offset in dict(message.position for message in messages).items():  # the last of each
             self._next[partition] = offset + 1
             self._heard_at[partition] = self.clock()
             self._silence_told.pop(partition, None)

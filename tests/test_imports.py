@@ -15,7 +15,7 @@ CORE = (
     "_kernels absorbing surprise",
     "network evidence readout",
     "fleet judging wording",
-    "machines",
+    "machines course",
     "anomaly forecasting regression classification checkpoint protocols chart",
     "detector_fleet trail messages report",
     *("casebook", "sensor_watch", "monitor", "pipeline", "worker"),
