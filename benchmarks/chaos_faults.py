@@ -15,6 +15,7 @@ from tests.apache_kafka import ApacheKafka
 PATIENCE_S = 120.0
 TRANSACTION_PATIENCE_S = 15.0  # a worker without partitions has no transaction to die in
 LOOK_EVERY_S = 0.1
+NEW_MESSAGES_S = 0.6
 
 
 class Stalled(RuntimeError):
@@ -22,7 +23,7 @@ class Stalled(RuntimeError):
 
 
 class Fault(NamedTuple):
-    """What was done, and the seconds until every message that had been there before was finished."""
+    """What was done, and the seconds from its begin until later messages of every partition were finished."""
 
     kind: str
     back_after_s: float
@@ -61,9 +62,7 @@ class Chaos:
         if not self._deck:
             self._deck = [str(kind) for kind in self.rng.permutation(list(self.kinds))]
         kind = self._deck.pop()
-        while not self.progress.look():
-            self.idle(LOOK_EVERY_S)
-        self._to_pass, self._struck_at = dict(self.progress.ends), time.monotonic()
+        self._struck_at = time.monotonic()
         self.kinds[kind]()
         self._recover()
         return Fault(kind, time.monotonic() - self._struck_at)
@@ -94,7 +93,11 @@ class Chaos:
         self.progress.look()
 
     def _recover(self) -> None:
-        self.wait_for("the group to come back", lambda: self.progress.has_passed(self._to_pass))
+        """Every partition has messages that came after the harm was done; they must be finished."""
+        self.idle(NEW_MESSAGES_S)
+        self.wait_for("the brokers to answer", self.progress.look)
+        to_pass = dict(self.progress.ends)
+        self.wait_for("the group to come back", lambda: self.progress.has_passed(to_pass))
 
     def _someone(self) -> str:
         return str(self.rng.choice(self.crew.names))
@@ -117,7 +120,7 @@ class Chaos:
             self.n_in_transaction += 1
         except Stalled:
             self.crew.kill(name)
-        self._to_pass, self._struck_at = dict(self.progress.ends), time.monotonic()
+        self._struck_at = time.monotonic()
         self.crew.start(name)
 
     def _kill_twice(self) -> None:
