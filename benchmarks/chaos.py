@@ -2,8 +2,8 @@
 
     python -m benchmarks.chaos [--minutes N] [--seed S] [--brokers 1|3] [--machines N] [--json FILE]
 
-Machines send readings, faulty ones and poison among them, four times a second and machine. Two workers of one group
-watch them, and are killed, killed inside of open transactions, stopped past their poll interval, replaced, joined and
+Machines send 160 readings a second, faulty ones and poison among them. Two workers of one group watch them, and are
+killed, killed inside of open transactions, stopped past their poll interval, replaced, joined and
 removed; their checkpoints are truncated, brokers are killed or stand still. At the end one worker that nobody disturbs
 watches the same topic, and what a reader of finished transactions sees of both is compared, machine by machine; so is
 what they learned, to the last bit. The exit code is 1 if anything differs.

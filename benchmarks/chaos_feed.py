@@ -17,7 +17,7 @@ SENSORS = ("flow", "pressure", "temperature", "vibration")
 CENTRES, SWINGS, NOISES = np.array([[80.0, 6.0, 45.0, 2.0], [8.0, 0.5, 3.0, 0.3], [0.8, 0.05, 0.3, 0.05]])
 HIGHEST_PRESSURE = 9.0  # the limit that the workers are given; calm stays below it
 STEP_S = 300.0  # of event time: an outage of seconds is no silence of machines
-TICK_S = 0.25  # of the wall clock, in which each machine sends once
+READINGS_PER_S = 160  # of all machines, by the wall clock
 P_POISON = 0.005
 FAULTS = {"beyond": 6, "shift": 12, "stuck": 60, "mute": 60}  # ticks that each lasts
 CALM = (40, 120)  # ticks between two faults of a machine
@@ -94,16 +94,16 @@ class Feed(threading.Thread):
 
     def __init__(self, address: str, topic: str, n_machines: int, seed: int) -> None:
         super().__init__(daemon=True)
-        self.topic = topic
+        self.topic, self.n_machines = topic, n_machines
         self.n_sent = self.n_failed = 0
         self.messages = messages(n_machines, seed)
         self._producer = KafkaProducer(bootstrap_servers=address.split(","), linger_ms=20, reconnect_backoff_max_ms=500)
         self._is_over = threading.Event()
 
     def run(self) -> None:
-        start = time.monotonic()
+        start, tick_s = time.monotonic(), self.n_machines / READINGS_PER_S
         for tick, sent in enumerate(self.messages):
-            if self._is_over.wait(max(0.0, start + tick * TICK_S - time.monotonic())):
+            if self._is_over.wait(max(0.0, start + tick * tick_s - time.monotonic())):
                 break
             for message in sent:
                 self._producer.send(self.topic, message.value, key=message.key).add_errback(self._note_failure)

@@ -118,8 +118,9 @@ class Continuity:
 
     def update(self, values: Mapping[str, float], now: Moment, gap: float | None) -> None:
         """Take a record in, `gap` seconds after the one before; None where there is no time."""
-        for name in values.keys() - self.sensors.keys():
-            self.sensors[name] = SensorContinuity()
+        for name in values:  # in their order: that of a set differs between two processes, and so would the state
+            if name not in self.sensors:
+                self.sensors[name] = SensorContinuity()
         for name, sensor in self.sensors.items():
             value = values.get(name, math.nan)
             sensor.update(value if math.isfinite(value) else math.nan, now)
