@@ -3,10 +3,10 @@
     python -m benchmarks.chaos [--minutes N] [--seed S] [--brokers 1|3] [--machines N] [--json FILE]
 
 Machines send 160 readings a second, faulty ones and poison among them. Two workers of one group watch them, and are
-killed, killed inside of open transactions, stopped past their poll interval, replaced, joined and
-removed; their checkpoints are truncated, brokers are killed or stand still. At the end one worker that nobody disturbs
-watches the same topic, and what a reader of finished transactions sees of both is compared, machine by machine; so is
-what they learned, to the last bit. The exit code is 1 if anything differs.
+killed, killed inside of open transactions, stopped past their poll interval, replaced, joined and removed; their
+checkpoints are truncated, brokers are killed or stand still. At the end one worker that nobody disturbs watches the
+same topic, and what a reader of finished transactions sees of both is compared, machine by machine; so is what they
+learned, to the last bit. The exit code is 1 if anything differs.
 
 It needs Java 17 and Maven, as tests/apache_kafka.py says. No disk is filled, and a network is cut only in so far as a
 broker stands still.
@@ -20,7 +20,7 @@ import tempfile
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -36,12 +36,13 @@ with warnings.catch_warnings():
     from benchmarks.stamp import stamp, write_json
     from connectors.codecs import decode_alert
     from connectors.kafka import create_topics
-    from tests.apache_kafka import ApacheKafka
+    from tests.apache_kafka import ApacheKafka, KafkaMissing
     from tests.reading import read_committed, read_topic
 
 WORKERS = ("worker-1", "worker-2")
 DRAIN_S = 600.0
 PAUSES_S = (0.5, 3.0)  # between two faults
+Say = Callable[[str], None]
 
 
 class Outcome(NamedTuple):
@@ -70,8 +71,8 @@ class Outcome(NamedTuple):
 
     @property
     def is_exact(self) -> bool:
-        counts = (self.n_unlearned, self.n_other_states, self.n_in - self.n_sent)
-        return self.alerts.is_none and self.dead_letters.is_none and not any(counts)
+        is_learned = self.n_unlearned == self.n_other_states == 0
+        return is_learned and self.alerts.is_none and self.dead_letters.is_none
 
 
 def main() -> int:
@@ -82,14 +83,18 @@ def main() -> int:
         seconds = int(time.monotonic() - start)
         print(f"{seconds // 60:3d}:{seconds % 60:02d}  {line}", flush=True)
 
-    with ApacheKafka(options.brokers) as kafka, tempfile.TemporaryDirectory(prefix="scrnn-stream-chaos-") as directory:
-        try:
+    try:
+        with (
+            ApacheKafka(options.brokers) as kafka,
+            tempfile.TemporaryDirectory(prefix="scrnn-stream-chaos-") as directory,
+        ):
             outcome = _run(kafka, Path(directory), options, say)
-        except Stalled as stalled:
-            for log in sorted(Path(directory).glob("*/*.log")):
-                print(f"--- {log.name}", *log.read_text(errors="replace").splitlines()[-15:], sep="\n")
-            print(f"STALLED: {stalled}")
-            return 1
+    except KafkaMissing as missing:
+        print(f"benchmarks.chaos: {missing}", file=sys.stderr)
+        return 2
+    except Stalled as stalled:
+        print(f"STALLED: {stalled}")
+        return 1
     print(*_table(outcome), sep="\n")
     if options.json:
         write_json(options.json, stamp(**_settings(options)) | _numbers(outcome))
@@ -110,7 +115,7 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in vars(options).items() if name != "json"}
 
 
-def _run(kafka: ApacheKafka, directory: Path, options: argparse.Namespace, say: Any) -> Outcome:
+def _run(kafka: ApacheKafka, directory: Path, options: argparse.Namespace, say: Say) -> Outcome:
     rng, of_crew = np.random.default_rng(options.seed).spawn(2)
     n_replicas = kafka.n_brokers
     create_topics(kafka.address, {TOPIC: N_PARTITIONS}, n_replicas)
@@ -124,9 +129,13 @@ def _run(kafka: ApacheKafka, directory: Path, options: argparse.Namespace, say: 
     chaos.wait_for("the first readings to be finished", lambda: progress.n_done > 0, DRAIN_S)
     progress.longest_gap_s = 0.0  # kernels may have been compiled
     say(f"{kafka.n_brokers} broker(s), {options.machines} machines, {len(WORKERS)} workers")
-    faults = list(_faults(chaos, options.minutes * 60, say))
-    feed.stop()
-    _drain(chaos)
+    try:
+        faults = list(_faults(chaos, options.minutes * 60, say))
+        feed.stop()
+        _drain(chaos)
+    except Stalled:
+        crew.print_logs()
+        raise
     crew.stop()
     say(f"{progress.n_done} messages are finished; the undisturbed run begins")
     calm = Crew(kafka.address, "calm", directory / "calm", of_crew, n_replicas)
@@ -138,7 +147,7 @@ def _run(kafka: ApacheKafka, directory: Path, options: argparse.Namespace, say: 
     return _outcome(kafka.address, chaos, calm, faults, feed)
 
 
-def _faults(chaos: Chaos, seconds: float, say: Any) -> Iterator[Fault]:
+def _faults(chaos: Chaos, seconds: float, say: Say) -> Iterator[Fault]:
     end = time.monotonic() + seconds
     number = 0
     while time.monotonic() < end:

@@ -36,6 +36,7 @@ CONSUMER = {
 CHECKPOINT_EVERY_S = 5.0
 CONFIG = f"alerts_per_day = 5\n\n[sensors.pressure]\nhigh = {HIGHEST_PRESSURE}\n"
 ANSWER_TIMEOUT_MS = 2000
+N_LAST_LINES = 15
 MOMENTS = [("before", STEPS[0]), ("after", STEPS[0]), ("before", STEPS[1])]  # with the transaction open
 
 
@@ -135,6 +136,11 @@ class Crew:
 
     def last_words(self, name: str) -> str:
         return last_line(self._log(name))
+
+    def print_logs(self) -> None:
+        """The last that each worker said."""
+        for log in sorted(self.directory.glob("*.log")):
+            print(f"--- {log.stem}", *log.read_text(errors="replace").splitlines()[-N_LAST_LINES:], sep="\n")
 
     def learned(self, ends: Mapping[TopicPartition, int]) -> Learned:
         """What the newest checkpoints hold, which must be of the end of the topic."""
