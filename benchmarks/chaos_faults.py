@@ -53,6 +53,7 @@ class Chaos:
             "newest checkpoints truncated, killed": self._truncate_newest,
             "all checkpoints truncated, killed": self._truncate_all,
             "broker killed": self._kill_broker,
+            "broker and all workers killed": self._kill_everyone,
             "broker stands still": self._pause_broker,
         }
         self._deck: list[str] = []
@@ -194,6 +195,14 @@ class Chaos:
         self.idle(self.rng.uniform(0.5, 4.0))
         if self.kafka.n_brokers > 1:
             self._recover()
+        self.kafka.start(number)
+
+    def _kill_everyone(self) -> None:
+        """The workers come back first, and may find nobody to talk to."""
+        number = self._some_broker()
+        self.kafka.kill(number)
+        self._kill_all()
+        self.idle(self.rng.uniform(0.5, 8.0))
         self.kafka.start(number)
 
     def _pause_broker(self) -> None:
