@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test chaos lint format clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -18,6 +18,9 @@ test: lint  ## lint, types, tests, doctests, and the kernels without their compi
 	$(BIN)/python -m pytest --doctest-modules scrnn_stream connectors
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest tests/test_network.py tests/test_picture.py tests/test_precision.py tests/test_judging.py \
 		tests/test_extremes.py tests/test_season.py
+
+chaos: $(STAMP)  ## workers and brokers of a real Kafka killed for half an hour: is everything told exactly once?
+	$(BIN)/python -m benchmarks.chaos
 
 lint: $(STAMP)  ## style and types
 	$(BIN)/ruff check

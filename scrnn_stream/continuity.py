@@ -124,8 +124,9 @@ class Continuity:
     def update(self, values: Mapping[str, float], now: Moment, gap: float | None) -> None:
         """Take a record in, `gap` seconds after the one before; None where there is no time."""
         if values.keys() != self.sensors.keys():
-            for name in values.keys() - self.sensors.keys():
-                self.sensors[name] = SensorContinuity()
+            for name in values:  # in their order: that of a set differs between two processes, and so would the state
+                if name not in self.sensors:
+                    self.sensors[name] = SensorContinuity()
         for name, sensor in self.sensors.items():
             sensor.update(values.get(name, math.nan), now)
         if gap is not None and gap > 0:

@@ -128,6 +128,14 @@ class ApacheKafka:
         self._processes[number].terminate()
         self._processes[number].wait(STOP_TIMEOUT_S)
 
+    def pause(self, number: int = 0) -> None:
+        """Let a broker stand still with SIGSTOP: its connections stay open, and nothing answers."""
+        self._processes[number].send_signal(signal.SIGSTOP)
+
+    def go_on(self, number: int = 0) -> None:
+        """Let a broker that stands still go on."""
+        self._processes[number].send_signal(signal.SIGCONT)
+
     def start(self, number: int = 0) -> None:
         """Start a broker that was stopped or killed, on its old port with its old log."""
         self._processes[number] = self._launch(number)

@@ -187,3 +187,9 @@ def test_restored_continuity_goes_on_identically(n_missing: int) -> None:
     assert encode(twin.continuity.to_state()) == encode(machine.continuity.to_state())
     assert (twin.continuity.stuck, twin.continuity.silent) == (machine.continuity.stuck, machine.continuity.silent)
     assert twin.continuity.silence_limit == machine.continuity.silence_limit
+
+
+def test_sensors_are_kept_in_the_order_of_the_record_so_that_every_process_writes_the_same_state() -> None:
+    continuity, names = Continuity(), [f"sensor-{number}" for number in (3, 1, 4, 0, 5, 9, 2, 6)]
+    continuity.update(dict.fromkeys(names, 1.0), Moment(0.0, Position(PARTITION, 0)), None)
+    assert list(continuity.to_state()["sensors"]) == names

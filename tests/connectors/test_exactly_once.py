@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
@@ -17,42 +17,11 @@ from connectors.kafka import KafkaProblem, KafkaSink, KafkaSource, create_topics
 from scrnn_stream.records import Partition, Position, Record, Rejected
 from tests.apache_kafka import ApacheKafka
 from tests.connectors.test_kafka import QUICK, Reader, _forget_members, alert, new_group, produce, until
+from tests.reading import Told, read_committed, read_topic
 
 PATIENCE_S = 120.0  # kernels may have to be compiled
 PARTITIONS = 2
-Told = dict[bytes, list[bytes]]
 
-# `scrnn-stream run` that dies by SIGKILL before or after a step of its n-th transaction that tells something.
-SERVICE = """
-    import os, signal, sys
-    from kafka import KafkaConsumer, KafkaProducer
-    from scrnn_stream.cli import main
-
-    KafkaConsumer.DEFAULT_CONFIG["max_poll_records"] = int(sys.argv[1])
-    when, step, n_left = sys.argv[2], sys.argv[3], int(sys.argv[4])
-    tells = False
-
-    def watched(name):
-        original = getattr(KafkaProducer, name)
-
-        def method(self, *args, **options):
-            global tells, n_left
-            n_left -= tells and name == "send_offsets_to_transaction"
-            deadly = name == step and tells and n_left < 0
-            if deadly and when == "before":
-                os.kill(os.getpid(), signal.SIGKILL)
-            result = original(self, *args, **options)
-            if deadly:
-                os.kill(os.getpid(), signal.SIGKILL)
-            tells = name == "send" or tells and name != "commit_transaction"
-            return result
-
-        setattr(KafkaProducer, name, method)
-
-    for name in ("send", "send_offsets_to_transaction", "commit_transaction"):
-        watched(name)
-    main(sys.argv[5:])
-"""
 MOMENTS = [  # of one run, each the end of a process of its own
     ("before", "send_offsets_to_transaction", 0),
     ("before", "send_offsets_to_transaction", 1),
@@ -80,7 +49,8 @@ class Plant:
 
     def command(self, name: str, size: int = 500, when: str = "never", step: str = "", n: int = 0) -> list[str]:
         create_topics(self.address, {f"{name}-alerts": PARTITIONS, f"{name}-dead": 1})
-        program = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(SERVICE), str(size), when, step, str(n)]
+        consumer = json.dumps({"max_poll_records": size})
+        program = [sys.executable, "-W", "ignore", "-m", "tests.doomed_service", consumer, when, step, str(n)]
         command = ["--log-level", "warning", "run", "--brokers", self.address, "--topic", "plant", "--group", name]
         command += ["--alerts-topic", f"{name}-alerts", "--dead-letter-topic", f"{name}-dead", "--instance", "worker"]
         return [*program, *command, "--checkpoints", str(self.path / name), "--checkpoint-every", "0.2"]
@@ -103,28 +73,6 @@ class Plant:
 
     def told(self, name: str) -> Told:
         return {**read_committed(self.address, f"{name}-alerts"), **read_committed(self.address, f"{name}-dead")}
-
-
-def read_committed(address: str, topic: str) -> Told:
-    """The messages of finished transactions by key, in order."""
-    told: Told = {}
-    for key, value in read_topic(address, topic):
-        told.setdefault(key, []).append(value)
-    return told
-
-
-def read_topic(address: str, topic: str, isolation: str = "read_committed") -> list[tuple[bytes, bytes]]:
-    options = {"auto_offset_reset": "earliest", "enable_auto_commit": False, "isolation_level": isolation}
-    consumer = KafkaConsumer(bootstrap_servers=address, group_id=None, fetch_max_wait_ms=50, **options)
-    parts = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
-    consumer.assign(parts)
-    ends = consumer.end_offsets(parts)
-    told: list[tuple[bytes, bytes]] = []
-    while any(consumer.position(part) < end for part, end in ends.items()):
-        for batch in consumer.poll(timeout_ms=100).values():
-            told += [(message.key, message.value) for message in batch]
-    consumer.close()
-    return told
 
 
 @pytest.fixture(scope="module")

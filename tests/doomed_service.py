@@ -1,0 +1,63 @@
+"""`scrnn-stream run` that dies by SIGKILL before or after a step of its n-th transaction that tells something.
+
+    python -m tests.doomed_service CONSUMER WHEN STEP N OPTION ...
+
+CONSUMER is JSON, defaults of the Kafka consumer; the options are those of scrnn-stream. SIGUSR1 makes the next
+transaction that tells something the last one, whatever N is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+from kafka import KafkaConsumer, KafkaProducer
+
+from scrnn_stream.cli import main
+
+STEPS = ("send_offsets_to_transaction", "commit_transaction")
+NEVER = 1 << 62
+
+
+class Doom:
+    """Counts the transactions that tell something, and strikes in one of them."""
+
+    def __init__(self, when: str, step: str, n_left: int) -> None:
+        self.when, self.step, self.n_left = when, step, n_left
+        self.tells = False
+
+    def watch(self, name: str) -> None:
+        """Let the producer's method of that name pass through here."""
+        original = getattr(KafkaProducer, name)
+
+        def method(producer: Any, *args: Any, **options: Any) -> Any:
+            self.n_left -= self.tells and name == "send_offsets_to_transaction"
+            is_last = name == self.step and self.tells and self.n_left < 0
+            self._strike(is_last and self.when == "before")
+            result = original(producer, *args, **options)
+            self._strike(is_last)
+            self.tells = name == "send" or (self.tells and name != "commit_transaction")
+            return result
+
+        setattr(KafkaProducer, name, method)
+
+    @staticmethod
+    def _strike(is_time: bool) -> None:
+        if is_time:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def hasten(self, number: int, frame: object) -> None:  # noqa: ARG002 - the signature of a signal handler
+        self.n_left = 0
+
+
+if __name__ == "__main__":
+    consumer, when, step, n, *arguments = sys.argv[1:]
+    KafkaConsumer.DEFAULT_CONFIG |= json.loads(consumer)
+    doom = Doom(when, step, int(n))
+    for name in ("send", *STEPS):
+        doom.watch(name)
+    signal.signal(signal.SIGUSR1, doom.hasten)
+    sys.exit(main(arguments))
