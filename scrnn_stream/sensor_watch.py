@@ -131,7 +131,7 @@ class SensorWatch:
         return alerts
 
     def _judge_silence(self, quiet_s: float, now: float) -> list[Alert]:
-        if self.last is None or self.is_silent or quiet_s <= self.silence_limit:
+        if self.last is None or quiet_s <= self.silence_limit or self.is_silent:
             return []
         message = say.of_silence(quiet_s, self.continuity.interval)
         if self._silence is not None:  # of some of its sensors, until now
