@@ -14,12 +14,13 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from connectors.codecs import decode_alert, encode_record
 from connectors.kafka import KafkaProblem, KafkaSink, KafkaSource, create_topics
+from scrnn_stream.pipeline import Pipeline
 from scrnn_stream.records import Partition, Position, Record, Rejected
 from tests.apache_kafka import ApacheKafka
 from tests.connectors.test_kafka import QUICK, Reader, _forget_members, alert, new_group, produce, until
 from tests.reading import Told, read_committed, read_topic
 
-PATIENCE_S = 120.0  # kernels may have to be compiled
+PATIENCE_S = 240.0
 PARTITIONS = 2
 
 MOMENTS = [  # of one run, each the end of a process of its own
@@ -60,10 +61,14 @@ class Plant:
         consumer = KafkaConsumer(bootstrap_servers=self.address, group_id=name, enable_auto_commit=False)
         with subprocess.Popen(self.command(name, size), stdout=subprocess.DEVNULL) as service:
             deadline = time.monotonic() + PATIENCE_S
-            while self.n_done(consumer) < self.n_messages:
-                assert service.poll() is None, "the service ended"
-                assert time.monotonic() < deadline, "the service is too slow"
-            service.send_signal(signal.SIGTERM)
+            try:
+                while self.n_done(consumer) < self.n_messages:
+                    assert service.poll() is None, "the service ended"
+                    assert time.monotonic() < deadline, "the service is too slow"
+                service.send_signal(signal.SIGTERM)
+            except BaseException:
+                service.kill()
+                raise
         assert service.returncode == 0
         consumer.close()
 
@@ -77,6 +82,7 @@ class Plant:
 
 @pytest.fixture(scope="module")
 def watched(apache_kafka: ApacheKafka, plant: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Plant:
+    Pipeline().process(list(plant[:2]))  # the kernels are compiled once, before a service is waited for
     return Plant(apache_kafka.address, tmp_path_factory.mktemp("checkpoints"), plant)
 
 
