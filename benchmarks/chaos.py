@@ -50,6 +50,7 @@ class Outcome(NamedTuple):
 
     faults: list[Fault]
     n_in_transaction: int
+    n_without_broker: tuple[int, int]  # of several: the group went on without a killed one, or only with it
     n_sent: int
     n_in: int
     learned: Learned
@@ -170,6 +171,7 @@ def _outcome(address: str, chaos: Chaos, calm: Crew, faults: list[Fault], feed: 
     return Outcome(
         faults=faults,
         n_in_transaction=chaos.n_in_transaction,
+        n_without_broker=(chaos.n_without_broker, chaos.n_in_need_of_broker),
         n_sent=feed.n_sent - feed.n_failed,
         n_in=sum(progress.ends.values()),
         learned=crew.learned(progress.ends),
@@ -191,6 +193,9 @@ def _table(outcome: Outcome) -> Iterator[str]:
         yield f"{kind:38}{len(back):6d}{median(back):18.1f} s{max(back):7.1f} s"
     learned, n_dead = outcome.learned, outcome.dead_letters.n_expected
     yield f"faults {len(outcome.faults)}, of them deaths inside an open transaction {outcome.n_in_transaction}"
+    if any(outcome.n_without_broker):
+        without, needed = outcome.n_without_broker
+        yield f"the group went on without a killed broker {without} times, and only when it was back {needed} times"
     yield f"messages sent {outcome.n_sent}, in the topic {outcome.n_in}"
     yield f"learned {learned.readings}, repetitions {learned.repetitions}, dead letters {n_dead}"
     yield f"not learned {outcome.n_unlearned}; machines with another state {outcome.n_other_states}"
@@ -215,6 +220,8 @@ def _numbers(outcome: Outcome) -> dict[str, Any]:
     return {
         "faults": {kind: [round(s, 2) for s in back] for kind, back in _by_kind(outcome.faults).items()},
         "in_transaction": outcome.n_in_transaction,
+        "went_on_without_broker": outcome.n_without_broker[0],
+        "went_on_only_with_it": outcome.n_without_broker[1],
         "messages": {"sent": outcome.n_sent, "in": outcome.n_in, "learned": outcome.learned.readings,
                      "repetitions": outcome.learned.repetitions, "not_learned": outcome.n_unlearned},
         "machines_with_another_state": outcome.n_other_states,

@@ -14,6 +14,7 @@ from tests.apache_kafka import ApacheKafka
 
 PATIENCE_S = 120.0
 TRANSACTION_PATIENCE_S = 15.0  # a worker without partitions has no transaction to die in
+WITHOUT_BROKER_S = 40.0  # so long a killed broker stays away at most
 LOOK_EVERY_S = 0.1
 NEW_MESSAGES_S = 0.6
 
@@ -36,11 +37,13 @@ class Chaos:
     ----------
     n_in_transaction
         Deaths inside of an open transaction.
+    n_without_broker, n_in_need_of_broker
+        Of several brokers one was killed, and the group went on without it, or only when it was back.
     """
 
     def __init__(self, kafka: ApacheKafka, crew: Crew, progress: Progress, rng: np.random.Generator) -> None:
         self.kafka, self.crew, self.progress, self.rng = kafka, crew, progress, rng
-        self.n_in_transaction = 0
+        self.n_in_transaction = self.n_without_broker = self.n_in_need_of_broker = 0
         self.kinds: dict[str, Callable[[], None]] = {
             "worker killed": self._kill,
             "killed in a transaction": self._kill_in_transaction,
@@ -93,17 +96,20 @@ class Chaos:
         self.crew.tend()
         self.progress.look()
 
-    def _recover(self) -> None:
+    def _recover(self, timeout_s: float = PATIENCE_S) -> None:
         """Every partition has messages that came after the harm was done; they must be finished."""
         self.idle(NEW_MESSAGES_S)
         self.wait_for("the brokers to answer", self.progress.look)
         to_pass = dict(self.progress.ends)
-        self.wait_for("the group to come back", lambda: self.progress.has_passed(to_pass))
+        self.wait_for("the group to come back", lambda: self.progress.has_passed(to_pass), timeout_s)
 
     def _someone(self) -> str:
         return str(self.rng.choice(self.crew.names))
 
     def _some_broker(self) -> int:
+        """Of a cluster that can spare one."""
+        self.wait_for("all replicas to catch up", self.kafka.is_whole)
+        self._struck_at = time.monotonic()
         return int(self.rng.integers(self.kafka.n_brokers))
 
     # -- workers ------------------------------------------------------------------------------------------------------
@@ -194,7 +200,11 @@ class Chaos:
         self.kafka.kill(number)
         self.idle(self.rng.uniform(0.5, 4.0))
         if self.kafka.n_brokers > 1:
-            self._recover()
+            try:
+                self._recover(WITHOUT_BROKER_S)
+                self.n_without_broker += 1
+            except Stalled:
+                self.n_in_need_of_broker += 1
         self.kafka.start(number)
 
     def _kill_everyone(self) -> None:

@@ -12,6 +12,7 @@ from kafka import KafkaAdminClient
 from kafka import errors as kafka_errors
 
 CONNECT_TIMEOUT_MS = 5_000
+RECONNECT_MS = 1_000  # most between two attempts; the client's own 30 s kept workers from a broker that was back
 FENCED = (
     "another worker of the same name has taken over, or this one stood still for too long: it stops here, and nothing "
     "counts that it had not finished; start it again, each with an --instance of its own"
@@ -50,7 +51,11 @@ def connect(client: Callable[..., Any], brokers: str, options: Mapping[str, Any]
     KafkaProblem
         If none does within ``bootstrap_timeout_ms``, or an option is wrong.
     """
-    defaults: dict[str, Any] = {"bootstrap_servers": brokers.split(","), "bootstrap_timeout_ms": CONNECT_TIMEOUT_MS}
+    defaults: dict[str, Any] = {
+        "bootstrap_servers": brokers.split(","),
+        "bootstrap_timeout_ms": CONNECT_TIMEOUT_MS,
+        "reconnect_backoff_max_ms": RECONNECT_MS,
+    }
     options = defaults | dict(options)
     if not options.get("proxy_url"):
         _wait_for_any(brokers, options["bootstrap_timeout_ms"] / 1000)

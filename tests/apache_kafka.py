@@ -167,6 +167,17 @@ class ApacheKafka:
                 admin.close()
         return False
 
+    def is_whole(self) -> bool:
+        """Whether every replica of every partition has caught up, so that any one broker may go."""
+        with contextlib.suppress(kafka_errors.KafkaError):
+            admin = KafkaAdminClient(bootstrap_servers=self.address.split(","), bootstrap_timeout_ms=1000)
+            try:
+                parts = [part for topic in admin.describe_topics() for part in topic["partitions"]]
+                return all(len(part["isr_nodes"]) == len(part["replica_nodes"]) for part in parts)
+            finally:
+                admin.close()
+        return False
+
     def _path(self, number: int) -> Path:
         return Path(self._directory.name) / str(number)
 

@@ -18,6 +18,7 @@ from kafka import KafkaConsumer, KafkaProducer
 
 from connectors.codecs import decode_alert
 from connectors.kafka import KafkaProblem, KafkaSink, KafkaSource, create_topics
+from connectors.kafka_client import connect
 from scrnn_stream.alert import Alert
 from scrnn_stream.records import Partition, Position, Record, Rejected
 
@@ -314,3 +315,12 @@ def test_a_wrong_option_is_reported_without_its_value(broker: str) -> None:
         with pytest.raises(KafkaProblem, match="option") as raised:
             client(broker, "t", "g", sasl_pasword="secret").__enter__()
         assert "secret" not in str(raised.value)
+
+
+def test_a_client_looks_for_a_broker_every_second_unless_the_user_says_otherwise(broker: str) -> None:
+    def options(**given: int) -> dict[str, object]:
+        opened: dict[str, object] = connect(dict, broker, given)
+        return opened
+
+    assert options()["reconnect_backoff_max_ms"] == 1000
+    assert options(reconnect_backoff_max_ms=5000)["reconnect_backoff_max_ms"] == 5000
