@@ -274,7 +274,8 @@ def resident_mb() -> float:
 def table(rows: list[dict[str, Any]]) -> Table:
     shown = Table("machines", "", "CPU us a record", "of the ceiling", "records a second", "MB / 1,000 machines")
     for row in rows:
-        memory = f"{row['mb_per_1000_machines']:.0f}" if "mb_per_1000_machines" in row else ""
+        is_many = "mb_per_1000_machines" in row and row["machines"] >= 1000  # of few the fixed part would be told
+        memory = f"{row['mb_per_1000_machines']:.0f}" if is_many else ""
         share = f"{row['ceiling_us'] / row['cpu_us']:.2f}"
         shown.add_row(str(row["machines"]), row["what"], f"{row['cpu_us']:.1f}", share, f"{row['per_s']:,.0f}", memory)
     return shown

@@ -42,7 +42,6 @@ JOIN_PATIENCE_S = 10.0
 COMMITTED_TIMEOUT_MS = 60_000  # a killed worker's open transaction ends before
 SILENCE_TOLD = "silence told until "
 NOTHING_TOLD: Mapping[Partition, float] = MappingProxyType({})
-MOST_POLLED = 2_000  # records in a batch: a transaction takes 5 ms of CPU, so many records 100 ms
 _SLICE_S = 0.1  # how soon a poll notices that partitions came or went
 _WARN_FIRST = 5
 
@@ -217,7 +216,6 @@ class KafkaSource:
             "enable_auto_commit": False,
             "auto_offset_reset": "earliest",
             "allow_auto_create_topics": False,
-            "max_poll_records": MOST_POLLED,
             # Committed offsets are then those of finished transactions; of an open one the end is waited for.
             "isolation_level": "read_uncommitted" if self.through is None else "read_committed",
         }
