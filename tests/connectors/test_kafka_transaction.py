@@ -42,7 +42,7 @@ class Forgetful(Producer):
 
 
 class Refused(Producer):
-    def send_offsets_to_transaction(self, offsets: object, member: object) -> None:
+    def send_offsets_to_transaction(self, *_: object) -> None:
         raise kafka_errors.CommitFailedError
 
 
