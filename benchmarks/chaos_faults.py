@@ -14,7 +14,7 @@ from tests.apache_kafka import ApacheKafka
 
 PATIENCE_S = 120.0
 TRANSACTION_PATIENCE_S = 15.0  # a worker without partitions has no transaction to die in
-WITHOUT_BROKER_S = 40.0  # so long a killed broker stays away at most
+WITHOUT_BROKER_S = 60.0  # so long a killed broker stays away at most
 LOOK_EVERY_S = 0.1
 NEW_MESSAGES_S = 0.6
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kafka import errors as kafka_errors
 
-from .kafka_client import explained, fenced
+from .kafka_client import KafkaProblem, explained, fenced
 
 logger = logging.getLogger(__name__)
 
 TIMEOUT_S = 30.0  # after which the broker ends the transaction of a worker that is gone; below its session timeout
+PATIENCE_S = 45.0  # by then the broker has ended the transaction, or the client has lost a request and waits for ever
 OPTIONS = {
     "transaction_timeout_ms": round(TIMEOUT_S * 1000),
     "retry_backoff_ms": 20,  # the broker asks to wait while it finishes the transaction before
@@ -27,8 +29,9 @@ class Transaction:
     at once the transaction that a killed worker has left open; another is ended after half a minute.
     """
 
-    def __init__(self, producer: Any) -> None:
+    def __init__(self, producer: Any, patience_s: float = PATIENCE_S) -> None:
         self._producer = producer
+        self._patience_s = patience_s
         self._is_open = False
         with explained("begin transactions; brokers that have none need --delivery at-least-once"):
             producer.init_transactions()
@@ -51,13 +54,13 @@ class Transaction:
         self.begin()
         with explained("commit a transaction"):
             try:
-                self._producer.send_offsets_to_transaction(offsets, member)
+                self._in_time(lambda: self._producer.send_offsets_to_transaction(offsets, member))
             except kafka_errors.KafkaError as error:
                 if fenced(error):
                     raise
                 self.abort(error)
                 return False
-            self._producer.commit_transaction()
+            self._in_time(self._producer.commit_transaction)
         self._is_open = False
         return True
 
@@ -66,5 +69,29 @@ class Transaction:
         logger.warning("transaction aborted, its records will come again: %s", reason)
         if self._is_open:
             with explained("abort a transaction"):
-                self._producer.abort_transaction()
+                self._in_time(self._producer.abort_transaction)
         self._is_open = False
+
+    def _in_time(self, call: Callable[[], object]) -> None:
+        """The client has no timeout here, and where a coordinator goes it can lose the request (kafka-python 3.0.12).
+
+        Whether the transaction counts is then open; a worker that starts again learns it from the committed offsets.
+        """
+        failures: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                call()
+            except BaseException as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        thread.join(self._patience_s)
+        if thread.is_alive():
+            raise KafkaProblem(
+                f"a transaction is not through after {self._patience_s:g} s: start this worker again, it goes on from "
+                "what counts"
+            )
+        if failures:
+            raise failures[0]
