@@ -311,8 +311,8 @@ class SCRNNDetector(base.AnomalyDetector):
             return None
         n, of = len(self._columns), self._machine
         numbers, course, record = np.empty(self._n_assessment), np.zeros((len(LINES), n)), self._records[0]
-        kept = (of.numbers, of.counts, of.calm, of.networks)
-        take(numbers, course, record, 0, *kept, of.work, of._work32, of._sizes, of._rates)
+        kept = (of.numbers, of.counts, of.calm, of.networks, of.readouts)
+        take(numbers, course, record, 0, *kept, of.work, of._work32, of._work64, of._sizes, of._rates)
         return Assessment(numbers, n, self._records.item(-1), True), course
 
     def _read(self, x: Mapping[Any, Any]) -> bool:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scrnn_stream import _kernels as network
 from scrnn_stream import places as at
+from scrnn_stream import readout
 from scrnn_stream._compile import jit, view
 from scrnn_stream._layout import N_COUNTS
 from scrnn_stream.channels import SENSOR
@@ -55,8 +55,10 @@ def take(
     counts: Array,
     calm: Array,
     networks: Array,
+    readouts: Array,
     work: Array,
     work32: Array,
+    work64: Array,
     sizes: Array,
     rates: Array,
 ) -> None:
@@ -75,8 +77,11 @@ def take(
     step = steps_since(numbers[i], time)
     read(x, record)
     scaled(z, machine[3], x)
-    network.learn(forecast, scratch, own, own_counts, previous, z, step, shape, kind, pace)
+    readout.learn(forecast, work64, scratch, readouts[i], own, own_counts, previous, z, step, shape, kind, pace)
     assess(forecast, time, step, machine, desk)
     assessment[:] = work[: assessment.size]
     draw_desk(out, machine, desk)
+    n_regimes = counts[i, at.N_REGIMES]
     learn(time, sizes[0], sizes[1], machine, desk)
+    if counts[i, at.N_REGIMES] > n_regimes:  # the scale starts anew
+        readout.doubt(readouts[i], shape)
