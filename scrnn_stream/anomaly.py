@@ -161,7 +161,7 @@ class SCRNNDetector(base.AnomalyDetector):
     ...     if t == 903:
     ...         causes = detector.explain_one(x)
     ...     detector.learn_one(x)
-    >>> max(scores[400:900]) < 0.6 < scores[903]
+    >>> max(scores[400:900]) < 0.6 < scores[900]
     True
     >>> max(causes, key=lambda sensor: causes[sensor].share)
     'pressure'
