@@ -19,6 +19,7 @@ from scrnn_stream import places as at
 from scrnn_stream import readout
 from scrnn_stream._compile import jit, view
 from scrnn_stream._layout import N_COUNTS as N_NETWORK_COUNTS
+from scrnn_stream._layout import Shape
 from scrnn_stream.absorbing import learn_picture, refresh, variance_of
 from scrnn_stream.calibration import (
     LOG_CLUSTER_LENGTHS,
@@ -265,6 +266,58 @@ def adopt(machine: Machine, desk: Desk) -> None:
 
 
 @jit
+def rooms_of(work: Array, work32: Array, D: int) -> tuple[Array, Array, Desk]:
+    """The network's scratch space, room for its forecast (D), and the desk."""
+    n = work32.size - at.N_MOVING - D
+    moving, forecast = view(work32, n, (at.N_MOVING,)), view(work32, n + at.N_MOVING, (D,))
+    return view(work32, 0, (n,)), forecast, at.desk_of(work, moving, D)
+
+
+@jit
+def shape_of(sizes: Array) -> Shape:
+    return (sizes[2], sizes[3], sizes[4], sizes[5], sizes[6], sizes[7], sizes[8])
+
+
+@jit
+def judge(
+    forecast: Array,
+    scratch: Array,
+    work64: Array,
+    record: Array,
+    machine: Machine,
+    own: Array,
+    regression: Array,
+    desk: Desk,
+    sizes: Array,
+    rates: Array,
+    is_learning: bool,
+) -> None:
+    """Assess a record (D + 1) on the desk. If it is to learn, the network and its readout, `regression`, already do."""
+    numbers, counts, _, table, _, _, _, _ = machine
+    x, z = desk[4], desk[5][at.SCALED_X]
+    D, time, previous = x.size, float(record[x.size]), table[at.PREVIOUS]
+    shape, kind, pace = shape_of(sizes), (sizes[9], sizes[10], sizes[11], sizes[12]), (rates[0], rates[1], rates[2])
+    step, own_counts = steps_since(numbers, time), view(counts, at.N_COUNTS, (N_NETWORK_COUNTS,))
+    read(x, record)
+    scaled(z, table, x)
+    if D > 0 and is_learning:
+        readout.learn(forecast, work64, scratch, regression, own, own_counts, previous, z, step, shape, kind, pace)
+    elif D > 0:
+        readout.expect(forecast, work64, scratch, regression, own, own_counts, previous, step, shape, kind)
+    assess(forecast, time, step, machine, desk)
+
+
+@jit
+def learn_judged(time: float, machine: Machine, regression: Array, desk: Desk, sizes: Array) -> None:
+    """Take the record in that was judged; after a new state was adopted the readout starts to learn fast again."""
+    counts, D = machine[1], desk[4].size
+    n_regimes = counts[at.N_REGIMES]
+    learn(time, sizes[0], sizes[1], machine, desk)
+    if D > 0 and counts[at.N_REGIMES] > n_regimes:  # the scale starts anew
+        readout.doubt(regression, shape_of(sizes))
+
+
+@jit
 def process(
     scores: Array,
     p_of_tails: Array,
@@ -288,33 +341,13 @@ def process(
     each record's machine in the next five. `sizes` are grace_period, accept_after, and what the network's kernels call
     shape and kind; `rates` go to them too.
     """
-    D, grace_period, accept_after = records.shape[1] - 1, sizes[0], sizes[1]
-    shape = (sizes[2], sizes[3], sizes[4], sizes[5], sizes[6], sizes[7], sizes[8])
-    kind, pace = (sizes[9], sizes[10], sizes[11], sizes[12]), (rates[0], rates[1], rates[2])
-    n = work32.size - at.N_MOVING - D
-    scratch, moving, forecast = (
-        view(work32, 0, (n,)),
-        view(work32, n, (at.N_MOVING,)),
-        view(work32, n + at.N_MOVING, (D,)),
-    )
-    desk = at.desk_of(work, moving, D)
-    x, z = desk[4], desk[5][at.SCALED_X]
+    D = records.shape[1] - 1
+    scratch, forecast, desk = rooms_of(work, work32, D)
     for t in range(scores.size):
-        i, time = machines[t], records[t, D]
+        i = machines[t]
         machine = at.machine_of(numbers[i], counts[i], calm[i], D)
-        step, previous = steps_since(numbers[i], time), machine[3][at.PREVIOUS]
-        own, own_counts = networks[i], view(counts[i], at.N_COUNTS, (N_NETWORK_COUNTS,))
-        read(x, records[t])
-        scaled(z, machine[3], x)
-        if D > 0 and is_learning:
-            readout.learn(forecast, work64, scratch, readouts[i], own, own_counts, previous, z, step, shape, kind, pace)
-        elif D > 0:
-            readout.expect(forecast, work64, scratch, readouts[i], own, own_counts, previous, step, shape, kind)
-        assess(forecast, time, step, machine, desk)
+        judge(forecast, scratch, work64, records[t], machine, networks[i], readouts[i], desk, sizes, rates, is_learning)
         scores[t], p_of_tails[t] = work[at.SCORE], work[at.P_OF_TAILS]
         if is_learning:
-            n_regimes = counts[i, at.N_REGIMES]
-            learn(time, grace_period, accept_after, machine, desk)
-            if D > 0 and counts[i, at.N_REGIMES] > n_regimes:  # the scale starts anew
-                readout.doubt(readouts[i], shape)
+            learn_judged(records[t, D], machine, readouts[i], desk, sizes)
     return float(work[at.SCORE])
