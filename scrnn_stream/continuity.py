@@ -145,6 +145,7 @@ class Continuity:
     @property
     def stuck(self) -> list[str]:
         """Sensors that repeat one reading for longer than they ever did."""
+        # `is_too_long`, here and below, without the call: every sensor of every record comes by
         return sorted([name for name, sensor in self.sensors.items() if sensor.equal.length > sensor.equal.limit])
 
     @property

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,9 +96,10 @@ class Worker:
         self.pipeline.process(replayed)
         self.counts.n_replayed += len(replayed)
         self._note(replayed)
-        going_on = {message.position.partition for message in live}
-        self._recall_silence(going_on)
-        self._announce(going_on)
+        if self._to_recall or self._to_announce:
+            going_on = {message.position.partition for message in live}
+            self._recall_silence(going_on)
+            self._announce(going_on)
         self._process(live)
         self._note(live)
         if self._check_idle() or self._announced or live:
@@ -120,17 +121,19 @@ class Worker:
 
     def _recall_silence(self, going_on: set[Partition]) -> None:
         """At the committed offset the state is again that of the process before, which may have told of silence."""
-        for partition in list(self._to_recall):
-            if self._next[partition] >= self._live_from[partition] or partition in going_on:
-                self._silence_told[partition] = self._to_recall.pop(partition)
-                self.pipeline.recall_silence(partition, self._silence_told[partition])
+        for partition in self._through(self._to_recall, going_on):
+            self._silence_told[partition] = self._to_recall.pop(partition)
+            self.pipeline.recall_silence(partition, self._silence_told[partition])
 
     def _announce(self, going_on: set[Partition]) -> None:
         """Tell of lost state when the replay is over: a transaction must not stay open through it."""
-        for partition in list(self._to_announce):
-            if self._next[partition] >= self._live_from[partition] or partition in going_on:
-                self.sink.announce(self._to_announce.pop(partition))
-                self._announced.add(partition)
+        for partition in self._through(self._to_announce, going_on):
+            self.sink.announce(self._to_announce.pop(partition))
+            self._announced.add(partition)
+
+    def _through(self, waiting: Iterable[Partition], going_on: set[Partition]) -> list[Partition]:
+        """Those whose replay is over."""
+        return [p for p in waiting if self._next[p] >= self._live_from[p] or p in going_on]
 
     def _process(self, messages: list[Record | Rejected]) -> None:
         outcome = self.pipeline.process(messages, self.observe)
