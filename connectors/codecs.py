@@ -108,30 +108,26 @@ def encode_alert(alert: Alert) -> bytes:
     moment = alert.end if alert.state == "resolved" else alert.raised
     data = msgspec.to_builtins(alert)
     data["position"] = _position_fields(alert.position)
-    event = {
-        "specversion": "1.0",
-        "id": event_id(alert),
-        "source": EVENT_SOURCE,
-        "type": EVENT_TYPE + alert.state,
-        "subject": alert.machine,
-        **({} if moment is None else {"time": format_time(moment)}),
-        "datacontenttype": "application/json",
-        "data": data,
-    }
-    return msgspec.json.encode(event)
+    return _encode_event(event_id(alert), EVENT_TYPE + alert.state, alert.machine, moment, data)
 
 
 def encode_rebuilt(rebuilt: Rebuilt) -> bytes:
     """A CloudEvents 1.0 event that says that a partition's state was lost, from where it is learned again, and why."""
     (topic, number), offset = rebuilt.position
+    data = {"position": _position_fields(rebuilt.position), "reason": rebuilt.reason}
+    return _encode_event(f"{topic}/{number}@{offset}/state_rebuilt", REBUILT_TYPE, f"{topic}/{number}", None, data)
+
+
+def _encode_event(id: str, type: str, subject: str, moment: float | None, data: dict[str, Any]) -> bytes:
     event = {
         "specversion": "1.0",
-        "id": f"{topic}/{number}@{offset}/state_rebuilt",
+        "id": id,
         "source": EVENT_SOURCE,
-        "type": REBUILT_TYPE,
-        "subject": f"{topic}/{number}",
+        "type": type,
+        "subject": subject,
+        **({} if moment is None else {"time": format_time(moment)}),
         "datacontenttype": "application/json",
-        "data": {"position": _position_fields(rebuilt.position), "reason": rebuilt.reason},
+        "data": data,
     }
     return msgspec.json.encode(event)
 

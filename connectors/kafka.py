@@ -40,6 +40,7 @@ CLOSE_TIMEOUT_S = 5.0
 MAX_REQUEST_BYTES = 8 << 20  # before compression; an alert with long trails shrinks about tenfold
 JOIN_PATIENCE_S = 10.0
 COMMITTED_TIMEOUT_MS = 60_000  # a killed worker's open transaction ends before
+CLOUD_EVENT = [("content-type", b"application/cloudevents+json")]  # headers
 SILENCE_TOLD = "silence told until "
 NOTHING_TOLD: Mapping[Partition, float] = MappingProxyType({})
 _SLICE_S = 0.1  # how soon a poll notices that partitions came or went
@@ -271,6 +272,10 @@ class KafkaSource:
         self._next[part] = fetched[-1].offset + 1
 
 
+def _key_of(partition: Partition) -> bytes:
+    return f"{partition.topic}/{partition.number}".encode()
+
+
 def _to_metadata(silence_told: float | None) -> str:
     return "" if silence_told is None else f"{SILENCE_TOLD}{silence_told!r}"
 
@@ -341,21 +346,17 @@ class KafkaSink:
 
     def send(self, alert: Alert) -> None:
         """Hand an alert to the client; :meth:`flush` tells whether it arrived."""
-        headers = [("content-type", b"application/cloudevents+json")]
-        self._send(self.alerts_topic, encode_alert(alert), alert.machine.encode(), headers)
+        self._send(self.alerts_topic, encode_alert(alert), alert.machine.encode(), CLOUD_EVENT)
 
     def announce(self, rebuilt: Rebuilt) -> None:
         """Send word of lost state to the topic of alerts, keyed by partition."""
-        topic, number = rebuilt.position.partition
-        headers = [("content-type", b"application/cloudevents+json")]
-        self._send(self.alerts_topic, encode_rebuilt(rebuilt), f"{topic}/{number}".encode(), headers)
+        self._send(self.alerts_topic, encode_rebuilt(rebuilt), _key_of(rebuilt.position.partition), CLOUD_EVENT)
 
     def reject(self, rejected: Rejected) -> None:
         """Hand a dead letter to the client, keyed by where it came from."""
         self.n_rejected += 1
         if self.dead_letter_topic is not None:
-            key = f"{rejected.position.partition.topic}/{rejected.position.partition.number}"
-            self._send(self.dead_letter_topic, encode_rejected(rejected), key.encode(), [])
+            self._send(self.dead_letter_topic, encode_rejected(rejected), _key_of(rejected.position.partition), [])
         elif self.n_rejected <= _WARN_FIRST:
             logger.warning("rejected %s: %s", rejected.position, rejected.reason)
 
