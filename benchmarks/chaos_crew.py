@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -22,7 +20,7 @@ from connectors.broker import end_with_parent, last_line
 from connectors.kafka import create_topics
 from scrnn_stream.checkpoint import CheckpointStore
 from scrnn_stream.records import Partition
-from tests.doomed_service import NEVER, STEPS
+from tests.doomed_service import NEVER, STEPS, program
 
 ROOT = Path(__file__).parents[1]
 TOPIC, N_PARTITIONS = "sensors", 6
@@ -86,16 +84,15 @@ class Crew:
     def launch(self, name: str) -> subprocess.Popen[bytes]:
         """A worker of that name that is not the crew's own yet."""
         when, step = MOMENTS[self.rng.integers(len(MOMENTS))]
-        program = [sys.executable, "-W", "ignore", "-m", "tests.doomed_service"]
-        program += [json.dumps(CONSUMER), when, step, str(NEVER)]
-        service = ["--log-level", "warning", "run", "--config", str(self.directory / "config.toml")]
-        service += ["--brokers", self.address, "--topic", TOPIC, "--group", self.group, "--instance", name]
-        service += ["--alerts-topic", self.alerts, "--dead-letter-topic", self.dead_letters]
-        service += ["--checkpoints", str(self.store.directory), "--checkpoint-every", str(CHECKPOINT_EVERY_S)]
+        command = program(CONSUMER, when, step, NEVER)
+        command += ["--log-level", "warning", "run", "--config", str(self.directory / "config.toml")]
+        command += ["--brokers", self.address, "--topic", TOPIC, "--group", self.group, "--instance", name]
+        command += ["--alerts-topic", self.alerts, "--dead-letter-topic", self.dead_letters]
+        command += ["--checkpoints", str(self.store.directory), "--checkpoint-every", str(CHECKPOINT_EVERY_S)]
         self.n_started += 1
         with self._log(name).open("ab") as log:
             return subprocess.Popen(
-                [*program, *service], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
+                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
                 preexec_fn=end_with_parent(),
             )  # fmt: skip
 

@@ -22,6 +22,11 @@ STEPS = ("send_offsets_to_transaction", "commit_transaction")
 NEVER = 1 << 62
 
 
+def program(consumer: dict[str, Any], when: str, step: str, n: int) -> list[str]:
+    """How it is called; the options of scrnn-stream follow."""
+    return [sys.executable, "-W", "ignore", "-m", "tests.doomed_service", json.dumps(consumer), when, step, str(n)]
+
+
 class Doom:
     """Counts the transactions that tell something, and strikes in one of them."""
 

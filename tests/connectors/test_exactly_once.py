@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from scrnn_stream.pipeline import Pipeline
 from scrnn_stream.records import Partition, Position, Record, Rejected
 from tests.apache_kafka import ApacheKafka
 from tests.connectors.test_kafka import QUICK, Reader, _forget_members, alert, new_group, produce, until
+from tests.doomed_service import program
 from tests.reading import Told, read_committed, read_topic
 
 PATIENCE_S = 240.0
@@ -50,11 +49,10 @@ class Plant:
 
     def command(self, name: str, size: int = 500, when: str = "never", step: str = "", n: int = 0) -> list[str]:
         create_topics(self.address, {f"{name}-alerts": PARTITIONS, f"{name}-dead": 1})
-        consumer = json.dumps({"max_poll_records": size})
-        program = [sys.executable, "-W", "ignore", "-m", "tests.doomed_service", consumer, when, step, str(n)]
-        command = ["--log-level", "warning", "run", "--brokers", self.address, "--topic", "plant", "--group", name]
+        command = program({"max_poll_records": size}, when, step, n)
+        command += ["--log-level", "warning", "run", "--brokers", self.address, "--topic", "plant", "--group", name]
         command += ["--alerts-topic", f"{name}-alerts", "--dead-letter-topic", f"{name}-dead", "--instance", "worker"]
-        return [*program, *command, "--checkpoints", str(self.path / name), "--checkpoint-every", "0.2"]
+        return [*command, "--checkpoints", str(self.path / name), "--checkpoint-every", "0.2"]
 
     def run(self, name: str, size: int = 500) -> None:
         """Watch until every message is done."""
