@@ -1,9 +1,9 @@
 """`scrnn-stream run` that dies by SIGKILL before or after a step of its n-th transaction that tells something.
 
-    python -m tests.doomed_service CONSUMER WHEN STEP N OPTION ...
+    python -m tests.doomed_service CONSUMER WHEN STEP N TOPIC OPTION ...
 
-CONSUMER is JSON, defaults of the Kafka consumer; the options are those of scrnn-stream. SIGUSR1 makes the next
-transaction that tells something the last one, whatever N is.
+CONSUMER is JSON, defaults of the Kafka consumer; the options are those of scrnn-stream. With a TOPIC, not "", only what
+is told there counts. SIGUSR1 makes the next transaction that tells something the last one, whatever N is.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ STEPS = ("send_offsets_to_transaction", "commit_transaction")
 NEVER = 1 << 62
 
 
-def program(consumer: dict[str, Any], when: str, step: str, n: int) -> list[str]:
+def program(consumer: dict[str, Any], when: str, step: str, n: int, topic: str = "") -> list[str]:
     """How it is called; the options of scrnn-stream follow."""
-    return [sys.executable, "-W", "ignore", "-m", "tests.doomed_service", json.dumps(consumer), when, step, str(n)]
+    python = [sys.executable, "-W", "ignore", "-m", "tests.doomed_service"]
+    return [*python, json.dumps(consumer), when, step, str(n), topic]
 
 
 class Doom:
     """Counts the transactions that tell something, and strikes in one of them."""
 
-    def __init__(self, when: str, step: str, n_left: int) -> None:
-        self.when, self.step, self.n_left = when, step, n_left
+    def __init__(self, when: str, step: str, n_left: int, topic: str) -> None:
+        self.when, self.step, self.n_left, self.topic = when, step, n_left, topic
         self.tells = False
 
     def watch(self, name: str) -> None:
@@ -44,7 +45,8 @@ class Doom:
             self._strike(is_last and self.when == "before")
             result = original(producer, *args, **options)
             self._strike(is_last)
-            self.tells = name == "send" or (self.tells and name != "commit_transaction")
+            is_told = name == "send" and self.topic in ("", args[0])
+            self.tells = is_told or (self.tells and name != "commit_transaction")
             return result
 
         setattr(KafkaProducer, name, method)
@@ -59,9 +61,9 @@ class Doom:
 
 
 if __name__ == "__main__":
-    consumer, when, step, n, *arguments = sys.argv[1:]
+    consumer, when, step, n, topic, *arguments = sys.argv[1:]
     KafkaConsumer.DEFAULT_CONFIG |= json.loads(consumer)
-    doom = Doom(when, step, int(n))
+    doom = Doom(when, step, int(n), topic)
     for name in ("send", *STEPS):
         doom.watch(name)
     signal.signal(signal.SIGUSR1, doom.hasten)
