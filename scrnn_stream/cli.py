@@ -87,8 +87,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--group", help="consumer group [scrnn-stream]")
     run.add_argument("--instance", help="static name of this member of the group: a restart does not rebalance")
     run.add_argument("--delivery", choices=DELIVERIES, help="of alerts; the first needs transactions [exactly-once]")
-    run.add_argument("--checkpoints", metavar="DIR", help="where models are kept [.scrnn-stream/GROUP]")
+    run.add_argument(
+        "--checkpoints", metavar="URL", help="directory, or s3:// and the like, of models [.scrnn-stream/GROUP]"
+    )
     run.add_argument("--checkpoint-every", metavar="SECONDS", type=_positive, help="[30]")
+    run.add_argument("--rebuild", action="store_true", help="pass over the checkpoints and learn again from the topic")
+    run.add_argument("--warmup", metavar="SPAN", help="how far back that reaches, such as 12h or 7d [all of the topic]")
     _add_settings(run)
 
     demo = commands.add_parser("demo", help="real pipe flow and a simulated pump fleet, through a real broker")

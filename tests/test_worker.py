@@ -54,6 +54,7 @@ class Broker:
 
 class FakeSource:
     is_live = True
+    knows_times = True
 
     def __init__(self, broker: Broker, journal: Journal, size: int, stores: bool = True) -> None:
         self.broker, self.journal, self.size, self.stores = broker, journal, size, stores
@@ -80,6 +81,9 @@ class FakeSource:
         begin = max(offset, self.broker.begins.get(partition, 0))
         self.next[partition] = begin
         return begin
+
+    def reaching_back(self, partition: Partition, before: int, span_s: float) -> int | None:  # noqa: ARG002
+        return max(0, before - 1 - int(span_s)) if self.knows_times else None  # a message a second
 
     def commit(self, offsets: Mapping[Partition, int], silence_told: Mapping[Partition, float]) -> bool:
         self.journal.note("commit")
