@@ -183,6 +183,8 @@ class CheckpointStore:
             raise StoreProblem(f"{self}: {_masked(' '.join(str(reason).split()))}") from None
 
     def _reason(self, error: Exception) -> str:
+        if isinstance(error, TimeoutError):
+            return f"no answer within {TIMEOUT_S:g} s"
         kind = type(error).__name__
         return f"{kind}: {error}" if str(error) and str(self) == self.url else kind
 

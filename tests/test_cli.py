@@ -73,6 +73,8 @@ def test_replay_says_who_is_still_learning_at_the_end(recording: Path, capsys: p
         (["replay", "{recording}", "--config", "nowhere.toml"], "nowhere.toml"),
         (["run", "--config", "nowhere.toml"], "nowhere.toml"),
         (["run", "--brokers", "127.0.0.1:1", "--checkpoints", "{recording}/state"], "--checkpoints"),
+        (["run", "--checkpoints", "s4://bucket/models"], "unknown protocol 's4'"),
+        (["run", "--checkpoints", "{recording}.state", "--warmup", "7 moons"], "--warmup"),
         (["run", "--topics", "x"], "--topics"),
         (["forecast"], "forecast"),
     ],
