@@ -18,11 +18,21 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
+class _Log(logging.Handler):
+    """Lines to whatever standard error is at the moment: while a progress bar is shown, that writes above it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            print(self.format(record), file=sys.stderr, flush=True)
+        except Exception:
+            self.handleError(record)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0 done, 2 a wrong option or something missing, 130 interrupted."""
     options = _parser().parse_args(arguments)
     level = options.log_level or ("info" if options.command == "run" else "warning")
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=level.upper(), stream=sys.stderr)
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=level.upper(), handlers=[_Log()])
     if level != "debug":  # the client's own warnings tell a user nothing that our errors do not
         logging.getLogger("kafka").setLevel(logging.ERROR)
     try:

@@ -59,7 +59,7 @@ def _store(config: dict[str, Any]) -> CheckpointStore:
         store = CheckpointStore(config["checkpoints"] or Path(".scrnn-stream") / quote(config["group"], safe=""))
         store.open()
     except StoreProblem as problem:
-        raise UsageError(f"--checkpoints {problem}") from problem
+        raise UsageError(f"--checkpoints {problem}; mend that, or name another place") from problem
     return store
 
 

@@ -95,6 +95,10 @@ class Worker:
         return self.counts
 
     @property
+    def _is_replaying(self) -> bool:
+        return any(self._next[partition] < offset for partition, offset in self._live_from.items())
+
+    @property
     def replay(self) -> tuple[int, int]:
         """How many offsets have been replayed, of how many, on the way to where alerts go out."""
         spans = [(began, self._live_from[partition], partition) for partition, began in self._began.items()]
@@ -120,12 +124,14 @@ class Worker:
         self._note(live)
         if self._check_idle() or self._announced or live:
             self._finish()
+        if replayed and not self._is_replaying:  # what was learned again is kept, even if nothing more comes
+            self._checkpoint()
 
     def _split(self, messages: list[Record | Rejected]) -> tuple[list[Record | Rejected], list[Record | Rejected]]:
         """Those before the offset from which a partition is live, and the others."""
-        live_from = self._live_from
-        if all(self._next[partition] >= offset for partition, offset in live_from.items()):  # nearly always
+        if not self._is_replaying:  # nearly always
             return [], messages
+        live_from = self._live_from
         replayed = [m for m in messages if m.position.offset < live_from[m.position.partition]]
         return replayed, [m for m in messages if m.position.offset >= live_from[m.position.partition]]
 
@@ -199,6 +205,7 @@ class Worker:
             logger.warning("%s/%d: %s", partition.topic, partition.number, lost)
             self._to_announce[partition] = Rebuilt(Position(partition, begin), lost)
         if committed > begin:
+            self._committed[partition] = committed
             logger.info("replaying %s/%d from %d to %d", partition.topic, partition.number, begin, committed)
         self._live_from[partition] = max(begin, committed)
         self._began[partition] = self._next[partition] = begin
@@ -230,7 +237,7 @@ class Worker:
         if learns_again and (warm := self._warmup_begin(partition, committed)) > begin:
             begin = self.source.seek(partition, warm)
             where = f"the warm-up begins at {begin}"
-        state = "no state is kept" if learns_again else f"the state is of {wanted}"
+        state = "no state is used" if learns_again else f"the state is of {wanted}"
         return begin, where and f"{where}, {state} and the group at {committed}: learning again"
 
     def _warmup_begin(self, partition: Partition, committed: int) -> int:

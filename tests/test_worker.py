@@ -490,13 +490,21 @@ def test_a_rebuild_passes_over_the_checkpoints_and_tells_nothing_where_the_log_i
     assert broker.rebuilt == []
 
 
+def test_what_was_learned_again_is_kept_even_if_nothing_more_comes(tmp_path: Path) -> None:
+    broker = Broker(log(A, 50))
+    CheckpointStore(tmp_path).save(A, 50, {"n": 10**6})
+    broker.committed[A] = 50
+    worker(broker, tmp_path, rebuild=True, checkpoint_every_s=1e9).run()
+    assert CheckpointStore(tmp_path).load(A, 50) == (50, {"n": 50})
+
+
 def test_a_rebuild_from_less_than_the_whole_log_is_told(tmp_path: Path) -> None:
     broker = Broker(log(A, 100))
     CheckpointStore(tmp_path).save(A, 45, {"n": 45})
     broker.committed[A], broker.begins[A] = 50, 40
     assert worker(broker, tmp_path, rebuild=True).run().n_replayed == 10
     [rebuilt] = broker.rebuilt
-    reason = "the log begins at 40, no state is kept and the group at 50: learning again"
+    reason = "the log begins at 40, no state is used and the group at 50: learning again"
     assert rebuilt == Rebuilt(Position(A, 40), reason)
 
 
@@ -517,7 +525,7 @@ def test_a_partition_that_was_rebuilt_is_not_rebuilt_when_it_comes_back(tmp_path
 @pytest.mark.parametrize(
     ("warmup_s", "begins", "knows_times", "n_replayed", "told"),
     [
-        (9.0, 0, True, 10, "the warm-up begins at 40, no state is kept and the group at 50"),
+        (9.0, 0, True, 10, "the warm-up begins at 40, no state is used and the group at 50"),
         (9.0, 30, True, 10, "the warm-up begins at 40"),
         (30.0, 45, True, 5, "the log begins at 45"),
         (100.0, 0, True, 50, ""),

@@ -25,24 +25,20 @@ SPACING_S = 10  # between two messages of the plant, by the broker's times
 HERE = Partition("rebuilt", 0)
 
 
-@pytest.mark.parametrize(
-    ("before", "span_s", "expected"),
-    [(10, 2.5, 7), (10, 0.0, 9), (10, 1e9, 0), (6, 2.0, 3), (8, 0.0, 5), (0, 5.0, None)],
-)
 def test_an_offset_is_found_by_the_time_before_the_newest_message_that_was_finished(
-    before: int, span_s: float, expected: int | None, broker: str, new_topic: NewTopic
+    broker: str, new_topic: NewTopic
 ) -> None:
     topic = new_topic(1)
     producer = KafkaProducer(bootstrap_servers=broker)
-    seconds = [0, 1, 2, 3, 4, 5, 4, 4.5, 6, 7]  # offsets 6 and 7 are older than 5
-    for offset, second in enumerate(seconds):
+    for offset, second in enumerate([0, 1, 2, 3, 4, 5, 4, 4.5, 6, 7]):  # 6 and 7 are older than 5
         time_ms = NOW_MS - 20_000 + round(1000 * second)
         producer.send(topic, key=b"m", value=b'{"flow": %d}' % offset, timestamp_ms=time_ms)
     producer.close()
+    cases = {(10, 2.5): 5, (10, 1.0): 8, (10, 0.0): 9, (10, 1e9): 0, (8, 0.0): 5, (6, 2.0): 3, (0, 5.0): None}
     with KafkaSource(broker, topic, new_group(), **QUICK) as source:
         reader = Reader(source)
         reader.read(5)
-        assert source.reaching_back(Partition(topic, 0), before, span_s) == expected
+        assert {case: source.reaching_back(Partition(topic, 0), *case) for case in cases} == cases
         reader.read(10)  # its place in the topic is as it was
     assert [message.position.offset for message in reader.messages] == list(range(10))
 
