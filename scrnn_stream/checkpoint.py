@@ -143,10 +143,12 @@ class CheckpointStore:
         return sorted(int(match[1]) for match in map(pattern.fullmatch, names) if match)
 
     def _write(self, name: str, data: bytes) -> None:
-        """At the first time the directory may be missing; object stores need none."""
+        """At the first time the directory may be missing; an object store has none, and its bucket is not ours."""
         try:
             self._put(name, data)
         except FileNotFoundError:
+            if self._place[0].async_impl:
+                raise
             self._do("makedirs", "", exist_ok=True)
             self._put(name, data)
 

@@ -12,6 +12,8 @@ from typing import NoReturn
 
 from scrnn_stream.usage import DELIVERIES, UsageError
 
+HEARD = ("scrnn_stream", "connectors", "kafka")
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
@@ -19,7 +21,13 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _Log(logging.Handler):
-    """Lines to whatever standard error is at the moment: while a progress bar is shown, that writes above it."""
+    """Lines to whatever standard error is at the moment: while a progress bar is shown, that writes above it.
+
+    Below warnings only we are heard and the Kafka client: drivers of object stores quote their calls, secrets and all.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.WARNING or record.name.partition(".")[0] in HEARD
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
