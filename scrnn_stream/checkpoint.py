@@ -8,6 +8,7 @@ import os
 import re
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -69,7 +70,7 @@ class CheckpointStore:
         StoreProblem
             If that is not possible.
         """
-        name = f".probe-{os.getpid()}"
+        name = f"{TEMPORARY}{uuid.uuid4().hex}.tmp"
         with self._explained():
             self._write(name, PROBE)
             self._do("cat_file", name)
