@@ -76,15 +76,17 @@ def watched(apache_kafka: ApacheKafka, plant: list[Record], tmp_path_factory: py
 
 @pytest.fixture(scope="module")
 def undisturbed(watched: Plant) -> Told:
-    watched.watch("undisturbed", watched.n_records)
-    return watched.told("undisturbed")
+    watched.watch("rebuilt-undisturbed", watched.n_records)
+    return watched.told("rebuilt-undisturbed")
 
 
 def spoil(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
 
 
-@pytest.mark.parametrize(("name", "rebuild", "damage"), [("asked", True, None), ("damaged", False, spoil)])
+@pytest.mark.parametrize(
+    ("name", "rebuild", "damage"), [("rebuilt-asked", True, None), ("rebuilt-damaged", False, spoil)]
+)
 def test_what_is_learned_again_from_the_whole_log_tells_what_an_undisturbed_worker_tells(
     name: str, rebuild: bool, damage: Callable[[Path], None] | None, watched: Plant, undisturbed: Told
 ) -> None:
@@ -98,10 +100,10 @@ def test_what_is_learned_again_from_the_whole_log_tells_what_an_undisturbed_work
 
 
 def test_a_warm_up_learns_again_from_so_far_back_and_says_so(watched: Plant) -> None:
-    half = watched.watch("warm", watched.n_records // 2).n_records
-    counts = watched.watch("warm", watched.n_records, rebuild=True, warmup_s=500.0 * SPACING_S)
+    half = watched.watch("rebuilt-warm", watched.n_records // 2).n_records
+    counts = watched.watch("rebuilt-warm", watched.n_records, rebuild=True, warmup_s=500.0 * SPACING_S)
     assert counts == Counts(n_records=watched.n_records - half, n_replayed=501, n_alerts=counts.n_alerts)
-    [event] = watched.told("warm")[b"rebuilt/0"]
+    [event] = watched.told("rebuilt-warm")[b"rebuilt/0"]
     assert json.loads(event)["type"] == "io.scrnn-stream.state_rebuilt"
     assert json.loads(event)["data"]["position"] == {"topic": "rebuilt", "partition": 0, "offset": half - 501}
     assert "the warm-up begins at" in json.loads(event)["data"]["reason"]
