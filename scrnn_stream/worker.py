@@ -234,7 +234,7 @@ class Worker:
         if kept is None and begin == committed:  # nobody has been here before
             return begin, ""
         where = f"the log begins at {begin}" if begin > wanted else ""
-        if learns_again and (warm := self._warmup_begin(partition, committed)) > begin:
+        if learns_again and begin < committed and (warm := self._warmup_begin(partition, committed)) > begin:
             begin = self.source.seek(partition, warm)
             where = f"the warm-up begins at {begin}"
         state = "no state is used" if learns_again else f"the state is of {wanted}"

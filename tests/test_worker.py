@@ -528,6 +528,7 @@ def test_a_partition_that_was_rebuilt_is_not_rebuilt_when_it_comes_back(tmp_path
         (9.0, 0, True, 10, "the warm-up begins at 40, no state is used and the group at 50"),
         (9.0, 30, True, 10, "the warm-up begins at 40"),
         (30.0, 45, True, 5, "the log begins at 45"),
+        (9.0, 60, True, 0, "the log begins at 60"),
         (100.0, 0, True, 50, ""),
         (9.0, 0, False, 50, ""),
     ],
