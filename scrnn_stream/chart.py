@@ -56,9 +56,9 @@ def _runs(marks: Iterable[bool], stretches: Sequence[int]) -> list[list[int]]:
 
 def _stretches(times: Sequence[float]) -> list[int]:
     """To each time the number of the stretch without a gap that it lies in."""
-    steps = [b - a for a, b in pairwise(times)]
-    neighbours = zip([0.0, *steps[:-1]], [*steps[1:], 0.0], strict=True)
-    is_gap = [step > GAP * max(around) > 0 for step, around in zip(steps, neighbours, strict=True)]
+    steps = [0.0, *(b - a for a, b in pairwise(times)), 0.0]
+    triples = zip(steps, steps[1:], steps[2:], strict=False)
+    is_gap = [step > GAP * max(before, after) > 0 for before, step, after in triples]
     return list(accumulate([False, *is_gap]))
 
 
