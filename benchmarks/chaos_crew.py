@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +49,25 @@ class Crew:
         Where checkpoints and logs go.
     rng
         Chooses where in a transaction a worker dies.
+    address_of
+        Where each finds the brokers, if not at `address`.
+    checkpoints
+        Where their states go, if not to `directory`.
     """
 
     def __init__(
-        self, address: str, group: str, directory: Path, rng: np.random.Generator, n_replicas: int = 1
+        self,
+        address: str,
+        group: str,
+        directory: Path,
+        rng: np.random.Generator,
+        n_replicas: int = 1,
+        address_of: Callable[[str], str] | None = None,
+        checkpoints: Path | None = None,
     ) -> None:
         self.address, self.group, self.directory, self.rng = address, group, directory, rng
+        self.address_of = address_of or (lambda _: address)
+        self.store = CheckpointStore((checkpoints or directory) / "checkpoints")
         self.ended: Counter[str] = Counter()  # last lines of those that ended by themselves
         self.n_started = 0
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -74,10 +87,6 @@ class Crew:
     def names(self) -> list[str]:
         return sorted(self._processes)
 
-    @property
-    def store(self) -> CheckpointStore:
-        return CheckpointStore(self.directory / "checkpoints")
-
     def start(self, name: str) -> None:
         self._processes[name] = self.launch(name)
 
@@ -86,7 +95,7 @@ class Crew:
         when, step = MOMENTS[self.rng.integers(len(MOMENTS))]
         command = program(CONSUMER, when, step, NEVER)
         command += ["--log-level", "warning", "run", "--config", str(self.directory / "config.toml")]
-        command += ["--brokers", self.address, "--topic", TOPIC, "--group", self.group, "--instance", name]
+        command += ["--brokers", self.address_of(name), "--topic", TOPIC, "--group", self.group, "--instance", name]
         command += ["--alerts-topic", self.alerts, "--dead-letter-topic", self.dead_letters]
         command += ["--checkpoints", str(self.store.directory), "--checkpoint-every", str(CHECKPOINT_EVERY_S)]
         self.n_started += 1
@@ -133,6 +142,10 @@ class Crew:
 
     def last_words(self, name: str) -> str:
         return last_line(self._log(name))
+
+    def n_said(self, words: str) -> int:
+        """How often any worker said that."""
+        return sum(log.read_text(errors="replace").count(words) for log in self.directory.glob("*.log"))
 
     def print_logs(self) -> None:
         """The last that each worker said."""

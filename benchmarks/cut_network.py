@@ -1,9 +1,9 @@
-"""A network that can be cut between each client and each broker: a proxy on every way, which asks for no rights of root.
+"""A network that can be cut between each client and each broker: a proxy on every way, without the rights of root.
 
 Two kinds of cut. Refused: open connections are reset and new ones refused, as if nobody lived there. Swallowed:
 connections stay open and nothing passes in either direction, nor does the news that one end has closed; what was under
-way arrives when the cut is mended, as TCP would send it again. One thing is not as with a pulled cable: a new connection
-seems to open while packets are swallowed, and only then nothing comes.
+way arrives when the cut is mended, as TCP would send it again. One thing is not as with a pulled cable: a connection
+that is opened while packets are swallowed seems to open, and then nothing comes.
 """
 
 from __future__ import annotations

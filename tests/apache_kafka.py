@@ -310,7 +310,9 @@ def main() -> None:
     topics = {name: int(number or 1) for name, _, number in (topic.partition(":") for topic in options.topics)}
     with contextlib.suppress(KeyboardInterrupt), ApacheKafka(port=options.port) as kafka:
         create_topics(kafka.address, topics)
-        print(f"Kafka {VERSION} at {kafka.address}, with {', '.join(topics) or 'no topics'}; Ctrl-C ends it", flush=True)
+        print(
+            f"Kafka {VERSION} at {kafka.address}, with {', '.join(topics) or 'no topics'}; Ctrl-C ends it", flush=True
+        )
         threading.Event().wait()
 
 
