@@ -152,7 +152,7 @@ def _run(place: Place, options: argparse.Namespace, say: Say) -> Outcome:
     for name in WORKERS:
         crew.start(name)
     chaos.wait_for("the first readings to be finished", lambda: progress.n_done > 0, DRAIN_S)
-    progress.longest_gap_s = 0.0  # kernels may have been compiled
+    progress.begin()  # kernels may have been compiled
     say(f"{kafka.n_brokers} broker(s), {options.machines} machines, {len(WORKERS)} workers")
     try:
         faults = list(_faults(chaos, options.minutes * 60, say))

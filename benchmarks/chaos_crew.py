@@ -183,6 +183,11 @@ class Progress:
         self.longest_gap_s = 0.0
         self._moved_at = dict.fromkeys(self.parts, time.monotonic())
 
+    def begin(self) -> None:
+        """Count no gap that was before."""
+        self.longest_gap_s = 0.0
+        self._moved_at = dict.fromkeys(self.parts, time.monotonic())
+
     def look(self) -> bool:
         """False if the brokers do not answer; what was seen last then stands."""
         before = dict(self.done)
