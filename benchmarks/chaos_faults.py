@@ -87,8 +87,8 @@ class Chaos:
             }
         if disk is not None:
             self.kinds |= {
-                "disk of checkpoints full": lambda: self._fill(disk),
-                "the same, a worker killed meanwhile": lambda: self._fill(disk, self._kill),
+                "disk full": lambda: self._fill(disk),
+                "disk full, a worker killed meanwhile": lambda: self._fill(disk, self._kill),
             }
         self._deck: list[str] = []
 

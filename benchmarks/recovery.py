@@ -4,8 +4,8 @@
 
 One worker of `scrnn-stream run` watches machines of 8 sensors in six partitions of a real Apache Kafka (Java 17 and
 Maven must be there), exactly once, with an --instance and a checkpoint every 30 s, as by default. When all machines are
-ready and readings come at their pace, it is killed at a moment between two checkpoints that is drawn by lot, and
-started again at once. *Back* is when readings of every partition that came after the kill are finished, as the group's
+ready and readings come at their pace, it is killed between two checkpoints, at a moment that is drawn by lot from one
+part of that time after the other, and started again at once. *Back* is when readings of every partition that came after the kill are finished, as the group's
 committed offsets tell.
 """
 
@@ -32,7 +32,7 @@ with warnings.catch_warnings():
     from kafka import KafkaProducer
 
     from benchmarks.chaos_crew import N_PARTITIONS, ROOT, TOPIC, Progress
-    from benchmarks.recovery_stages import CONNECTED, FIRST, IMPORTED, LIVE, LOADED, RESTORED
+    from benchmarks.recovery_stages import CONNECTED, FIRST, IMPORTED, LOADED, RESTORED
     from benchmarks.stamp import stamp, write_json
     from connectors.broker import end_with_parent, last_line
     from connectors.kafka import create_topics
@@ -43,6 +43,7 @@ N_READY = 400  # readings after which a machine is ready, and some
 BEGIN, INTERVAL_S = 1_767_600_000, 60
 GROUP, ALERTS = "recovery", "recovery-alerts"
 CHECKPOINT_EVERY_S = 30.0
+WRITING_S = 2.0  # for one that is under way
 LOOK_EVERY_S = 0.05
 PATIENCE_S = 600.0
 
@@ -58,8 +59,7 @@ class Recovery(NamedTuple):
     load_s: float  # checkpoints read, checked and decoded
     restore_s: float  # machines made of them
     first_s: float  # the first reading, which loads the kernels
-    replay_s: float  # until the first transaction of new readings is through
-    rest_s: float  # until all partitions are through with what came after the kill
+    replay_s: float  # what was finished since the checkpoint, and then what came since the kill
     back_s: float
 
 
@@ -188,7 +188,7 @@ def _kills(service: Service, progress: Progress, options: argparse.Namespace) ->
     for number in range(options.kills):
         _wait_for_checkpoints(service, progress)
         written_at = time.monotonic()
-        after_s = rng.uniform(0.0, CHECKPOINT_EVERY_S - 2.0)
+        after_s = (number + rng.random()) / options.kills * (CHECKPOINT_EVERY_S - WRITING_S)
         _wait(service, progress, lambda: time.monotonic() >= written_at + after_s)  # noqa: B023 - waited for here
         recovery = _kill(service, progress, written_at)
         print(f"kill {number + 1}: back after {recovery.back_s:.1f} s", flush=True)
@@ -230,8 +230,7 @@ def _recovery(
         load_s=took[LOADED],
         restore_s=took[RESTORED],
         first_s=first_s,
-        replay_s=at[LIVE] - assigned - took[LOADED] - took[RESTORED] - first_s,
-        rest_s=back_s - at[LIVE],
+        replay_s=back_s - assigned - took[LOADED] - took[RESTORED] - first_s,
         back_s=back_s,
     )
 

@@ -22,7 +22,7 @@ with warnings.catch_warnings():
     from scrnn_stream.cli import main
     from scrnn_stream.pipeline import Pipeline
 
-IMPORTED, CONNECTED, LOADED, RESTORED, FIRST, LIVE = "imported", "connected", "loaded", "restored", "first", "live"
+IMPORTED, CONNECTED, LOADED, RESTORED, FIRST = "imported", "connected", "loaded", "restored", "first"
 
 
 def tell(stage: str, took_s: float = 0.0) -> None:
@@ -61,25 +61,10 @@ def watch_first_record() -> None:
     Pipeline.process = process  # type: ignore[assignment, method-assign]
 
 
-def watch_first_commit() -> None:
-    """What comes after it is live, of one partition at least."""
-    original = KafkaSource.commit
-
-    def commit(source: KafkaSource, *args: Any) -> bool:
-        is_done = original(source, *args)
-        if is_done:
-            KafkaSource.commit = original  # type: ignore[method-assign]
-            tell(LIVE)
-        return is_done
-
-    KafkaSource.commit = commit  # type: ignore[method-assign]
-
-
 if __name__ == "__main__":
     tell(IMPORTED)
     watch(KafkaSource, "__enter__", CONNECTED)
     watch(CheckpointStore, "load", LOADED)
     watch(Pipeline, "restore", RESTORED)
     watch_first_record()
-    watch_first_commit()
     sys.exit(main(sys.argv[1:]))

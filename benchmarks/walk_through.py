@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import signal
 import sys
 import threading
 import uuid
@@ -42,6 +43,7 @@ def main() -> int:
     parser.add_argument("--brokers", default="127.0.0.1:9092")
     parser.add_argument("--machines", type=int, default=8)
     options = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would not hear it
     try:
         with contextlib.suppress(KeyboardInterrupt):
             match options.what:
@@ -69,6 +71,7 @@ def send(brokers: str, n_machines: int) -> None:
             print(f"sent {feed.n_sent}", flush=True)
     finally:
         feed.stop()
+        print(f"sent {feed.n_sent}, of which did not arrive: {feed.n_failed}", flush=True)
 
 
 def poison(brokers: str) -> None:

@@ -407,8 +407,7 @@ class KafkaSink:
 
     def _check_topics(self) -> None:
         # A consumer without a group looks topics up without creating them; the admin client logs passwords.
-        options = {k: v for k, v in self._client_options.items() if k in KafkaConsumer.DEFAULT_CONFIG}
-        consumer = connect(KafkaConsumer, self.brokers, options | {"enable_auto_commit": False})
+        consumer = connect(KafkaConsumer, self.brokers, self._client_options | {"enable_auto_commit": False})
         try:
             with explained("look up topics"):
                 present = consumer.topics()

@@ -307,6 +307,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=9092)
     parser.add_argument("topics", nargs="*", metavar="TOPIC:PARTITIONS")
     options = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would not hear it
     topics = {name: int(number or 1) for name, _, number in (topic.partition(":") for topic in options.topics)}
     with contextlib.suppress(KeyboardInterrupt), ApacheKafka(port=options.port) as kafka:
         create_topics(kafka.address, topics)

@@ -317,6 +317,13 @@ def test_a_wrong_option_is_reported_without_its_value(broker: str) -> None:
         assert "secret" not in str(raised.value)
 
 
+def test_one_table_of_options_serves_consumers_and_producers(broker: str, new_topic: NewTopic) -> None:
+    options = {"session_timeout_ms": 6000, "batch_size": 65536}  # of the consumer, of the producer
+    topic = new_topic(1)
+    with KafkaSource(broker, topic, new_group(), **options), KafkaSink(broker, topic, **options):
+        pass
+
+
 def test_a_client_looks_for_a_broker_every_second_unless_the_user_says_otherwise(broker: str) -> None:
     def options(**given: int) -> dict[str, object]:
         opened: dict[str, object] = connect(dict, broker, given)
