@@ -5,8 +5,8 @@
 One worker of `scrnn-stream run` watches machines of 8 sensors in six partitions of a real Apache Kafka (Java 17 and
 Maven must be there), exactly once, with an --instance and a checkpoint every 30 s, as by default. When all machines are
 ready and readings come at their pace, it is killed between two checkpoints, at a moment that is drawn by lot from one
-part of that time after the other, and started again at once. *Back* is when readings of every partition that came after the kill are finished, as the group's
-committed offsets tell.
+part of that time after the other, and started again at once. *Back* is when readings of every partition that came after
+the kill are finished, as the group's committed offsets tell.
 """
 
 from __future__ import annotations

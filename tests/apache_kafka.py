@@ -1,9 +1,9 @@
 """A real Apache Kafka for tests: KRaft brokers from their Maven artifacts, on free ports, with temporary logs.
 
-    python -m tests.apache_kafka [--port 9092] TOPIC:PARTITIONS ...
+    python -m tests.apache_kafka [--port 9092]
 
-starts one by hand, with these topics, until Ctrl-C. Java 17 or newer and Maven must be there. The jars are looked up
-once and their paths kept under the user's cache.
+starts one by hand, until Ctrl-C. Java 17 or newer and Maven must be there. The jars are looked up once and their paths
+kept under the user's cache.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from kafka import KafkaAdminClient
 from kafka import errors as kafka_errors
 
 from connectors.broker import end_with_parent
-from connectors.kafka import create_topics
 
 VERSION = "4.3.1"
 START_TIMEOUT_S = 60.0
@@ -121,7 +120,7 @@ class ApacheKafka:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> ApacheKafka:
-        self._classpath = _classpath()
+        self._classpath = classpath()
         self._directory = tempfile.TemporaryDirectory(prefix="scrnn-stream-kafka-", ignore_cleanup_errors=True)
         try:
             self._ports = [(quiet_port(), quiet_port()) for _ in range(self.n_brokers)]
@@ -272,7 +271,7 @@ def _cause(log: Path) -> str:
     return " / ".join(lines[-3:])[:500] or "it said nothing"
 
 
-def _classpath() -> str:
+def classpath() -> str:
     """The paths of the broker's jars, from the cache or from Maven."""
     for program in ("java", "mvn"):
         if shutil.which(program) is None:
@@ -305,15 +304,10 @@ def _unique() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="tests.apache_kafka", description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, default=9092)
-    parser.add_argument("topics", nargs="*", metavar="TOPIC:PARTITIONS")
-    options = parser.parse_args()
+    port = parser.parse_args().port
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would not hear it
-    topics = {name: int(number or 1) for name, _, number in (topic.partition(":") for topic in options.topics)}
-    with contextlib.suppress(KeyboardInterrupt), ApacheKafka(port=options.port) as kafka:
-        create_topics(kafka.address, topics)
-        print(
-            f"Kafka {VERSION} at {kafka.address}, with {', '.join(topics) or 'no topics'}; Ctrl-C ends it", flush=True
-        )
+    with contextlib.suppress(KeyboardInterrupt), ApacheKafka(port=port) as kafka:
+        print(f"Kafka {VERSION} at {kafka.address}; Ctrl-C ends it", flush=True)
         threading.Event().wait()
 
 
