@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from kafka import KafkaConsumer, TopicPartition
@@ -175,8 +174,8 @@ class Progress:
     """
 
     def __init__(self, address: str, group: str) -> None:
-        options: dict[str, Any] = {"reconnect_backoff_max_ms": 500, "enable_auto_commit": False}
-        self._consumer = KafkaConsumer(bootstrap_servers=address.split(","), group_id=group, **options)
+        self.address, self.group = address, group
+        self._consumer: KafkaConsumer | None = None
         self.parts = [TopicPartition(TOPIC, number) for number in range(N_PARTITIONS)]
         self.done = dict.fromkeys(self.parts, 0)
         self.ends = dict.fromkeys(self.parts, 0)
@@ -192,10 +191,12 @@ class Progress:
         """False if the brokers do not answer; what was seen last then stands."""
         before = dict(self.done)
         try:
+            consumer = self._consumer = self._consumer or self._open()
             for part in self.parts:
-                self.done[part] = self._consumer.committed(part, timeout_ms=ANSWER_TIMEOUT_MS) or 0
-            self.ends = self._consumer.end_offsets(self.parts, timeout_ms=ANSWER_TIMEOUT_MS)
+                self.done[part] = consumer.committed(part, timeout_ms=ANSWER_TIMEOUT_MS) or 0
+            self.ends = consumer.end_offsets(self.parts, timeout_ms=ANSWER_TIMEOUT_MS)
         except KafkaError:
+            self.close()  # one that has met a broker that stood still may never answer again (kafka-python 3.0.12)
             return False
         now = time.monotonic()
         for part in self.parts:
@@ -212,4 +213,12 @@ class Progress:
         return sum(self.done.values())
 
     def close(self) -> None:
-        self._consumer.close(autocommit=False)
+        if self._consumer is not None:
+            self._consumer.close(autocommit=False, timeout_ms=ANSWER_TIMEOUT_MS)
+        self._consumer = None
+
+    def _open(self) -> KafkaConsumer:
+        return KafkaConsumer(
+            bootstrap_servers=self.address.split(","), group_id=self.group, enable_auto_commit=False,
+            reconnect_backoff_max_ms=500, bootstrap_timeout_ms=ANSWER_TIMEOUT_MS,
+        )  # fmt: skip
