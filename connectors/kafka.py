@@ -262,7 +262,7 @@ class KafkaSource:
         return int(stored.offset), _from_metadata(stored.metadata)
 
     def _oldest(self, part: TopicPartition) -> int:
-        """Its offset. If the leader has moved, the client asks the old one until it looks anew (kafka-python 3.0.12)."""
+        """Its offset. If its leader moved, the client asks the old one until it looks anew (kafka-python 3.0.12)."""
         try:
             begins = self._consumer.beginning_offsets([part], timeout_ms=LEADER_TIMEOUT_MS)
         except kafka_errors.KafkaTimeoutError:

@@ -74,7 +74,7 @@ def test_source_and_sink_outlive_a_killed_broker(kafka: ApacheKafka) -> None:
     assert len(read_topic(kafka.address, alerts, 2)) == 2
 
 
-def test_the_image_of_the_compose_file_accepts_its_settings(kafka: ApacheKafka, tmp_path: Path) -> None:
+def test_the_image_of_the_compose_file_accepts_its_settings(kafka: ApacheKafka, tmp_path: Path) -> None:  # noqa: ARG001
     """The program that the image runs first; one setting of ours makes it forget all of its own."""
     settings = dict(re.findall(r'^ +(KAFKA_\w+): "(.+)"$', (ROOT / "compose.yaml").read_text(), re.MULTILINE))
     folders = [f"--{name}-configs-dir={tmp_path}" for name in ("default", "mounted", "final")]
