@@ -190,9 +190,9 @@ def _kills(service: Service, progress: Progress, options: argparse.Namespace) ->
         written_at = time.monotonic()
         after_s = (number + rng.random()) / options.kills * (CHECKPOINT_EVERY_S - WRITING_S)
         _wait(service, progress, lambda: time.monotonic() >= written_at + after_s)  # noqa: B023 - waited for here
-        recovery = _kill(service, progress, written_at)
-        print(f"kill {number + 1}: back after {recovery.back_s:.1f} s", flush=True)
-        yield recovery
+        killed = _kill(service, progress, written_at)
+        print(f"kill {number + 1}: back after {killed.back_s:.1f} s", flush=True)
+        yield killed
 
 
 def _wait_for_checkpoints(service: Service, progress: Progress) -> None:
@@ -211,12 +211,13 @@ def _kill(service: Service, progress: Progress, written_at: float) -> Recovery:
     to_pass = {part: end + 1 for part, end in progress.ends.items()}
     _wait(service, progress, lambda: progress.has_passed(to_pass))
     back_s = time.monotonic() - killed_at
-    return _recovery(service.stages, killed_at, killed_at - written_at, n_to_replay, back_s)
+    return recovery(service.stages, killed_at, killed_at - written_at, n_to_replay, back_s)
 
 
-def _recovery(
+def recovery(
     stages: list[dict[str, Any]], killed_at: float, since_checkpoint_s: float, n_to_replay: int, back_s: float
 ) -> Recovery:
+    """From what the worker told of its start, in order."""
     took = {name: sum(stage["took_s"] for stage in stages if stage["stage"] == name) for name in (LOADED, RESTORED)}
     at = {stage["stage"]: stage["at"] - killed_at for stage in reversed(stages)}  # the first of each
     first_s = next(stage["took_s"] for stage in stages if stage["stage"] == FIRST)
