@@ -231,7 +231,7 @@ def _table(outcome: Outcome) -> Iterator[str]:
     yield (
         "no disk was filled: nobody may mount one here"
         if outcome.n_full is None
-        else f"a worker found the disk of its checkpoints full {outcome.n_full} times"
+        else f"workers told {outcome.n_full} times that the disk of their checkpoints is full"
     )
     yield f"longest time in which nothing of a partition was finished: {outcome.longest_gap_s:.1f} s"
     for words, n in outcome.ended.most_common():

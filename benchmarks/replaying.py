@@ -43,7 +43,7 @@ class _Collector:
         pass
 
 
-def replay_file(path: Path, alerts_per_day: float, ignore: Iterable[str] = ()) -> Replay:
+def replay_file(path: Path, alerts_per_day: float, ignore: Iterable[str] = (), seed: int = 0) -> Replay:
     """One file through a pipeline of its own."""
     replay = Replay([], [], [], [])
 
@@ -54,7 +54,7 @@ def replay_file(path: Path, alerts_per_day: float, ignore: Iterable[str] = ()) -
 
     sink = _Collector()
     with FileSource([path], ignore=ignore) as source:
-        Worker(source, sink, Pipeline(Settings(alerts_per_day=alerts_per_day)), observe=observe).run()
+        Worker(source, sink, Pipeline(Settings(alerts_per_day=alerts_per_day, seed=seed)), observe=observe).run()
     replay.alerts.extend(sink.alerts)
     return replay
 

@@ -117,6 +117,10 @@ class FileSource:
         self._next_row = offset
         return offset
 
+    def reaching_back(self, partition: Partition, before: int, span_s: float) -> int | None:  # noqa: ARG002
+        """None: the times of a file's rows are not known before they are read."""
+        return None
+
     def commit(self, offsets: Mapping[Partition, int], silence_told: Mapping[Partition, float]) -> bool:  # noqa: ARG002
         """Nothing to do: a file keeps no offsets."""
         return True

@@ -29,6 +29,7 @@ from .kafka_client import (
     missing_topic,
     one_line,
 )
+from .kafka_times import reaching_back
 from .kafka_transaction import OPTIONS as TRANSACTION_OPTIONS
 from .kafka_transaction import Transaction
 
@@ -187,6 +188,10 @@ class KafkaSource:
             return offset
         self._next[part] = offset
         return offset
+
+    def reaching_back(self, partition: Partition, before: int, span_s: float) -> int | None:
+        """The first offset of the span that ends with the newest message before an offset, by the broker's times."""
+        return reaching_back(self._consumer, TopicPartition(*partition), before, span_s)
 
     def commit(self, offsets: Mapping[Partition, int], silence_told: Mapping[Partition, float] = NOTHING_TOLD) -> bool:
         """Store the offsets of the partitions still owned; a commit lost to a rebalance is logged: False."""

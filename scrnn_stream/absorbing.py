@@ -93,13 +93,13 @@ def absorb_channel(k: int, weight: float, measured: Array, machine: Machine, des
     _, _, _, _, _, scratch, squares = desk
     v, used, present, covariance = measured[VALUE_OF[k]], measured[at.USED], measured[at.PRESENT], covariances[k]
     mean, n, known = table[at.MEAN + k], table[at.N_LEARNED], table[at.KNOWN]
-    gain, d = scratch[at.Z], scratch[at.CURVATURE]
+    gain, d, learned = scratch[at.Z], scratch[at.CURVATURE], scratch[at.COUNTED]
     n_gone, oldest = 0, 0.0
     for j in range(v.size):
         n_gone += 1 if known[j] > 0 and not (used[j] > 0 or present[j] > 0) else 0
         oldest = max(oldest, n[j])
     if v.size > at.MOST_DENSE or n_gone == 0 or count(used) == 0:
-        absorb(mean, covariance, gain, d, n, v, present, MEMORIES[k], weight)
+        absorb(mean, covariance, gain, d, n, v, learned, MEMORIES[k], weight)
         return
     which = SENSOR if k == LEVEL else k
     project(scratch, which, v, used, table, precision[which], squares)
@@ -108,7 +108,7 @@ def absorb_channel(k: int, weight: float, measured: Array, machine: Machine, des
         gone = known[j] > 0 and not (used[j] > 0 or present[j] > 0)
         counted[j] = oldest if gone else n[j]
         completed[j] = scratch[at.EXPECTED, j] if gone else v[j]
-        there[j] = 1.0 if gone or present[j] > 0 else 0.0
+        there[j] = 1.0 if gone else learned[j]
     absorb(mean, covariance, gain, d, counted, completed, there, MEMORIES[k], weight)
     for j in range(v.size):
         if there[j] > 0 and not present[j] > 0:
@@ -119,8 +119,10 @@ def absorb_channel(k: int, weight: float, measured: Array, machine: Machine, des
 def learn_picture(measured: Array, weights: Array, machine: Machine, desk: Desk) -> None:
     """Take a measurement into the picture of calm; `weights` (4,) in [0, 1] by channel."""
     _, counts, _, table, _, _, _, _ = machine
-    used, present = measured[at.USED], measured[at.PRESENT]
+    used, present, learned = measured[at.USED], measured[at.PRESENT], desk[5][at.COUNTED]
     for j in range(used.size):
+        known = table[at.KNOWN, j] > 0
+        learned[j] = 1.0 if present[j] > 0 and (used[j] > 0 or not known) else 0.0  # known and unused: back, no average
         if present[j] > 0 and table[at.N_LEARNED, j] == 0:
             table[at.JOINED_AT, j] = counts[at.N_RECORDS]
     counts[at.N_RECORDS] += 1
@@ -128,7 +130,7 @@ def learn_picture(measured: Array, weights: Array, machine: Machine, desk: Desk)
         absorb_channel(k, weights[k], measured, machine, desk)
     alone = count(used) < 2
     for j in range(used.size):
-        if present[j] > 0 and table[at.N_AVERAGED, j] > N_STARTING:
+        if learned[j] > 0 and table[at.N_AVERAGED, j] > N_STARTING:
             for r in range(2):
                 value = measured[VALUE_OF[RANGE] + r, j]
                 table[at.LOW + r, j] = min(table[at.LOW + r, j], value)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from itertools import groupby, pairwise
+from itertools import accumulate, groupby, pairwise
 from typing import NamedTuple
 
 from scrnn_stream import wording as say
 from scrnn_stream.alert import Alert, SensorEvidence
 
 N_POINTS = 400
+GAP = 5.0  # times the steps before and after: no line is drawn across
 WIDTH, HEIGHT = 1000, 400
 VALUE_STEPS = [digit * 10.0**power for power in range(-12, 300) for digit in (1, 2, 5)]
 TIME_STEPS: list[float] = [1, 5, 15, 30, *(say.MINUTE * n for n in (1, 2, 5, 10, 15, 30))]
@@ -47,9 +48,18 @@ class Axis(NamedTuple):
         return [step * k for k in range(first, last + 1)]
 
 
-def _runs(marks: Iterable[bool]) -> list[list[int]]:
-    """The stretches of positions that are marked."""
-    return [[i for i, _ in run] for marked, run in groupby(enumerate(marks), key=lambda pair: pair[1]) if marked]
+def _runs(marks: Iterable[bool], stretches: Sequence[int]) -> list[list[int]]:
+    """The stretches of positions that are marked; none goes on from one of the `stretches` of time to the next."""
+    runs = groupby(enumerate(zip(marks, stretches, strict=True)), key=lambda pair: pair[1])
+    return [[i for i, _ in run] for (marked, _), run in runs if marked]
+
+
+def _stretches(times: Sequence[float]) -> list[int]:
+    """To each time the number of the stretch without a gap that it lies in."""
+    steps = [0.0, *(b - a for a, b in pairwise(times)), 0.0]
+    triples = zip(steps, steps[1:], steps[2:], strict=False)
+    is_gap = [step > GAP * max(before, after) > 0 for before, step, after in triples]
+    return list(accumulate([False, *is_gap]))
 
 
 def _points(run: Iterable[int], xs: Sequence[float], ys: Sequence[float]) -> str:
@@ -116,13 +126,14 @@ def _drawing(trail: Trail) -> tuple[Axis, Axis, str]:
     y = Axis(y.low - 0.04 * (y.high - y.low), y.high + 0.04 * (y.high - y.low))
     xs = [WIDTH * x.share(value) for value in trail.times]
     reading, average, expected, low, high = ([HEIGHT * (1 - y.share(v)) for v in series] for series in trail[1:])
+    stretches = _stretches(trail.times)
     outside = [a < b or a > c for a, b, c in zip(trail.average, trail.low, trail.high, strict=True)]
     marks = [
-        _band(_runs(b == b and c == c for b, c in zip(trail.low, trail.high, strict=True)), xs, low, high),
-        _line("reading", _runs(a == a for a in trail.reading), xs, reading),
-        _line("expected", _runs(e == e for e in trail.expected), xs, expected),
-        _line("average", _runs(a == a for a in trail.average), xs, average),
-        _line("outside", _runs(outside), xs, average),
+        _band(_runs((b == b and c == c for b, c in zip(trail.low, trail.high, strict=True)), stretches), xs, low, high),
+        _line("reading", _runs((a == a for a in trail.reading), stretches), xs, reading),
+        _line("expected", _runs((e == e for e in trail.expected), stretches), xs, expected),
+        _line("average", _runs((a == a for a in trail.average), stretches), xs, average),
+        _line("outside", _runs(outside, stretches), xs, average),
     ]
     return x, y, "".join(marks)
 

@@ -12,17 +12,35 @@ from typing import NoReturn
 
 from scrnn_stream.usage import DELIVERIES, UsageError
 
+HEARD = ("scrnn_stream", "connectors", "kafka")
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
+class _Log(logging.Handler):
+    """Lines to whatever standard error is at the moment: while a progress bar is shown, that writes above it.
+
+    Below warnings only we are heard and the Kafka client: drivers of object stores quote their calls, secrets and all.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.WARNING or record.name.partition(".")[0] in HEARD
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            print(self.format(record), file=sys.stderr, flush=True)
+        except Exception:
+            self.handleError(record)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0 done, 2 a wrong option or something missing, 130 interrupted."""
     options = _parser().parse_args(arguments)
     level = options.log_level or ("info" if options.command == "run" else "warning")
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=level.upper(), stream=sys.stderr)
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=level.upper(), handlers=[_Log()])
     if level != "debug":  # the client's own warnings tell a user nothing that our errors do not
         logging.getLogger("kafka").setLevel(logging.ERROR)
     try:
@@ -87,8 +105,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--group", help="consumer group [scrnn-stream]")
     run.add_argument("--instance", help="static name of this member of the group: a restart does not rebalance")
     run.add_argument("--delivery", choices=DELIVERIES, help="of alerts; the first needs transactions [exactly-once]")
-    run.add_argument("--checkpoints", metavar="DIR", help="where models are kept [.scrnn-stream/GROUP]")
+    run.add_argument(
+        "--checkpoints", metavar="URL", help="directory, or s3:// and the like, of models [.scrnn-stream/GROUP]"
+    )
     run.add_argument("--checkpoint-every", metavar="SECONDS", type=_positive, help="[30]")
+    run.add_argument("--rebuild", action="store_true", help="pass over the checkpoints and learn again from the topic")
+    run.add_argument("--warmup", metavar="SPAN", help="how far back that reaches, such as 12h or 7d [all of the topic]")
     _add_settings(run)
 
     demo = commands.add_parser("demo", help="real pipe flow and a simulated pump fleet, through a real broker")

@@ -35,6 +35,7 @@ DEFAULTS: dict[str, Any] = {  # of `run`; `replay` passes over them, so that bot
     "delivery": EXACTLY_ONCE,
     "checkpoints": None,
     "checkpoint_every": CHECKPOINT_EVERY_S,
+    "warmup": None,
 }
 TABLES = ("kafka", "sensors", "machines")  # the first: security_protocol, sasl_mechanism and so on
 POSITIVE = (*BUDGETS, "checkpoint_every")

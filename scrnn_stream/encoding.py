@@ -38,14 +38,17 @@ def decode(data: bytes) -> dict[str, Any]:
     EncodingError
         If the bytes are foreign, damaged, or of another version.
     """
-    if len(data) < HEADER.size or not data.startswith(MAGIC):
+    if not data.startswith(MAGIC) and not MAGIC.startswith(data):
         raise EncodingError("not written by scrnn-stream")
+    if len(data) < HEADER.size:
+        raise EncodingError(f"truncated to {len(data)} bytes")
     _, version, digest = HEADER.unpack_from(data)
     if version != VERSION:
-        raise EncodingError(f"state of version {version}; this program reads version {VERSION}")
+        writer = "a newer" if version > VERSION else "an older"
+        raise EncodingError(f"state of version {version}, of {writer} program; this one reads version {VERSION}")
     payload = data[HEADER.size :]
     if hashlib.sha256(payload).digest() != digest:
-        raise EncodingError("damaged: the checksum does not match")
+        raise EncodingError("damaged or truncated: the checksum does not match")
     try:
         state = msgspec.msgpack.decode(payload, ext_hook=_from_extension)
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError, struct.error) as error:

@@ -52,22 +52,44 @@ KEEP = np.array([0.5 ** (1 / half_life) if half_life > 0 else 0.0 for half_life 
 
 KEEP_CHANGE, KEEP_LONG = 0.5 ** (1 / CHANGE_HALF_LIFE), 0.5 ** (1 / LONG_HALF_LIFE)
 SETTLING = 100  # readings before the errors of a network that has only just begun to learn are a measure
+OUTAGE = 10  # records of others without a reading: an average across them would mix two states
+RARE = 50  # readings between two outages, at least: what comes more often is a habit, and averages bridge it
+N_NEW_AVERAGE = 15  # readings of an average that has begun anew before it is judged: three half-lives
 
 JUDGED, EXPECTED, LOW, HIGH = 1, 2, 3, 4  # lines of a contribution; the blame is line 0
 N_CONTRIBUTED = 5
 
 
 @jit
-def averaged(out: Array, average: Array, n: Array, x: Array, e: Array) -> None:
+def n_since_outage(table: Array, j: int) -> float:
+    """Readings of sensor j since its last outage, before the record on the desk."""
+    n, n_missing = table[at.N_SINCE, j], table[at.N_MISSING, j]
+    is_away = n_missing >= OUTAGE and n_missing > 3 * table[at.USUAL_GAP, j]
+    return 0.0 if is_away and n >= RARE else float(n)
+
+
+@jit
+def begun_anew(a: float, n: float) -> float:
+    """What an average of n values keeps of itself that weighs them as one would that had never begun."""
+    return float(a * (1 - a**n) / (1 - a ** (n + 1)))
+
+
+@jit
+def averaged(out: Array, table: Array, x: Array, e: Array) -> None:
     """out[i] = a average[i] + (1 - a) of e, e, sqrt|e|, x, x: the values after this record, (5, D). NaN adds nothing.
 
-    Across a gap in time the averages do not fade: an average of one reading would be no average.
+    Across a gap in time the averages do not fade: an average of one reading would be no average. But that of a single
+    sensor begins anew after an outage: the others have moved on, and what it averages across it fits neither time. Its
+    long average is compared with nobody's.
     """
+    average, recent = table[at.AVERAGE : at.AVERAGE + N_VALUES], VALUE_OF[LEVEL]
     for j in range(x.size):
-        first_few = n[j] / (n[j] + 1)  # of them a plain mean
+        n = table[at.N_AVERAGED, j]
         for i in range(N_VALUES):
             value = x[j] if i >= 3 else (e[j] if i < 2 else np.sqrt(abs(e[j])))
-            a = min(KEEP[i], first_few)
+            a = min(KEEP[i], n / (n + 1))  # of the first few a plain mean
+            if i == recent:
+                a = min(a, begun_anew(KEEP[i], n_since_outage(table, j)))
             out[i, j] = average[i, j] if np.isnan(value) else a * average[i, j] + (1 - a) * value
 
 
@@ -84,11 +106,12 @@ def measure(time: float, machine: Machine, desk: Desk) -> None:
     for j in range(x.size):
         present = np.isfinite(x[j])
         fresh = present or table[at.N_MISSING, j] + 1 <= 3 * table[at.USUAL_GAP, j]
+        fresh = fresh and n_since_outage(table, j) + 1 >= N_NEW_AVERAGE
         measured[at.PRESENT, j] = 1.0 if present else 0.0
         used[j] = 1.0 if fresh and table[at.KNOWN, j] > 0 else 0.0
         mask[j] = used[j] if np.isfinite(e[j]) else 0.0
         limits[j] = limited(x[j], table, variance_of(covariance[LEVEL], j), j)
-    averaged(measured[:N_VALUES], table[at.AVERAGE : at.AVERAGE + N_VALUES], table[at.N_AVERAGED], limits, e)
+    averaged(measured[:N_VALUES], table, limits, e)
     for k in range(N_DISTANCES):
         v = measured[VALUE_OF[k]]
         statistics[k] = distance(scratch, k, v, mask if k == ERROR else used, table, precision[k], squares)
@@ -122,9 +145,11 @@ def imagine(values: Array, j: int, has_season: bool, extremes: Array, machine: M
         return
     reading = limited(x[j], table, variance_of(covariance[LEVEL], j), j)
     values[X_READING, j] = reading
-    values[X_AVERAGE, j], values[X_LONG, j] = measured[VALUE_OF[LEVEL], j], measured[VALUE_OF[LONG_RANGE], j]
+    values[X_LONG, j], n_since = measured[VALUE_OF[LONG_RANGE], j], n_since_outage(table, j)
+    if n_since + 1 >= N_NEW_AVERAGE:
+        values[X_AVERAGE, j] = measured[VALUE_OF[LEVEL], j]
     last = limited(table[at.LAST, j], table, variance_of(covariance[LEVEL], j), j)
-    if np.isfinite(last):
+    if np.isfinite(last) and n_since > 0:
         fade(values, X_CHANGE, j, abs(reading - last), KEEP_CHANGE, extremes)
     if table[at.N_AVERAGED, j] >= SETTLING and np.isfinite(scratch[at.RAW, j]):
         values[X_ERROR, j] = scratch[at.RAW, j] * unit_of(table, j)
@@ -172,6 +197,7 @@ def advance(machine: Machine, desk: Desk) -> None:
             table[at.N_MISSING, j] += 1
             continue
         table[at.N_AVERAGED, j] += 1
+        table[at.N_SINCE, j] = n_since_outage(table, j) + 1
         if np.isfinite(last):
             gap = table[at.USUAL_GAP, j]
             lasted = min(table[at.N_MISSING, j], 3 * gap + 1)  # one long outage is no habit

@@ -38,7 +38,8 @@ PREVIOUS = 3  # last known scaled reading: the network's input
 AVERAGE = 4  # N_VALUES lines: each kind of value, averaged
 N_AVERAGED = AVERAGE + N_VALUES
 LAST, N_MISSING, USUAL_GAP = N_AVERAGED + 1, N_AVERAGED + 2, N_AVERAGED + 3  # last reading, records since, usually
-WEIGHTS = N_AVERAGED + 4  # N_REGRESSORS lines: of the season
+N_SINCE = N_AVERAGED + 4  # readings since the sensor's last outage
+WEIGHTS = N_AVERAGED + 5  # N_REGRESSORS lines: of the season
 PICTURE = WEIGHTS + N_REGRESSORS  # from here on the picture of calm
 MEAN = PICTURE  # N_DISTANCES lines
 DEVIATION = MEAN + N_DISTANCES  # N_DISTANCES lines
@@ -71,8 +72,8 @@ N_PLACES = N_QUEUED + 1
 # work: the assessment (score, p, dt, p by the tails alone, the average evidence, the measurement, the readings), lines
 # of D, squares of (E, D), weights, regressors
 SCORE, P, STEP, P_OF_TAILS, AVERAGE_EVIDENCE, HEADER = range(6)
-Z, CURVATURE, SLOPE, ERRORS, BLAME, EXPECTED, VARIANCE, SPARE_LINE, MASK, SCALED_X, RAW, MOVED = range(12)
-N_SCRATCH = 12
+Z, CURVATURE, SLOPE, ERRORS, BLAME, EXPECTED, VARIANCE, SPARE_LINE, MASK, SCALED_X, RAW, MOVED, COUNTED = range(13)
+N_SCRATCH = 13
 N_SQUARES = 3
 OF_ERRORS = N_DISTANCES + 1  # precision matrix: the first ones are those of the channels, then that of `sensor`
 

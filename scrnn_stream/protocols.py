@@ -32,6 +32,13 @@ class Source(Protocol):
         """
         ...
 
+    def reaching_back(self, partition: Partition, before: int, span_s: float) -> int | None:
+        """The first offset with a time at most ``span_s`` older than the newest one before offset ``before``.
+
+        None if the source knows no times.
+        """
+        ...
+
     def commit(self, offsets: Mapping[Partition, int], silence_told: Mapping[Partition, float]) -> bool:
         """Everything before these offsets is done, and silence told up to these stream times. False if not stored.
 

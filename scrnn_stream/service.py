@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import signal
 import time
 import uuid
@@ -13,11 +14,12 @@ from typing import Any
 from urllib.parse import quote
 
 from connectors.kafka import KafkaSink, KafkaSource
-from scrnn_stream.checkpoint import CheckpointStore
+from scrnn_stream.checkpoint import CheckpointStore, StoreProblem
 from scrnn_stream.configuration import configuration
 from scrnn_stream.pipeline import Pipeline
+from scrnn_stream.progress import ReplayProgress
 from scrnn_stream.show import budget_line, learning_line
-from scrnn_stream.usage import EXACTLY_ONCE, writable
+from scrnn_stream.usage import EXACTLY_ONCE, UsageError, seconds
 from scrnn_stream.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -29,21 +31,36 @@ def serve(options: argparse.Namespace) -> int:
     """Run the service that flags and configuration file describe."""
     config, settings, client = configuration(options)
     pipeline = Pipeline(settings)
-    store = CheckpointStore(config["checkpoints"] or Path(".scrnn-stream") / quote(config["group"], safe=""))
-    writable(store.directory, "--checkpoints")
+    warmup_s = seconds(config["warmup"], "--warmup") if config["warmup"] is not None else math.inf
+    store = _store(config)
     source, sink = _ends(config, client)
+    worker = Worker(
+        source, sink, pipeline, store, config["checkpoint_every"], rebuild=options.rebuild, warmup_s=warmup_s
+    )
     stop, status = _Stop(), Status(pipeline)
 
-    def stopped() -> bool:
-        status.tell()
-        return stop.asked
-
-    with sink, source:
+    with sink, source, ReplayProgress() as progress:
         print(f"watching {config['topic']} on {config['brokers']}; SIGTERM stops", flush=True)
-        counts = Worker(source, sink, pipeline, store, config["checkpoint_every"]).run(stopped)
+
+        def stopped() -> bool:
+            status.tell()
+            progress.tell(*worker.replay)
+            return stop.asked
+
+        counts = worker.run(stopped)
     told = f"{counts.n_records} records, {counts.n_alerts} alerts, {counts.n_rejected} refused"
     print(f"stopped after {told}; {budget_line(pipeline.budget)}", flush=True)
     return 0
+
+
+def _store(config: dict[str, Any]) -> CheckpointStore:
+    """Refused now if it cannot be used; what fails later does not end the service."""
+    try:
+        store = CheckpointStore(config["checkpoints"] or Path(".scrnn-stream") / quote(config["group"], safe=""))
+        store.open()
+    except StoreProblem as problem:
+        raise UsageError(f"--checkpoints {problem}; mend that, or name another place") from problem
+    return store
 
 
 def _ends(config: dict[str, Any], client: dict[str, Any]) -> tuple[KafkaSource, KafkaSink]:

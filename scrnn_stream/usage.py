@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 EXACTLY_ONCE = "exactly-once"
 DELIVERIES = (EXACTLY_ONCE, "at-least-once")
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 class UsageError(Exception):
@@ -21,3 +23,11 @@ def writable(directory: Path, option: str) -> None:
         raise UsageError(f"{option} {directory}: cannot be made: {error.strerror}; name a directory") from error
     if not os.access(directory, os.W_OK | os.X_OK):
         raise UsageError(f"{option} {directory}: cannot be written to; name another directory")
+
+
+def seconds(span: str, option: str) -> float:
+    """A span of time such as 90m or 7d."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw])", span.strip())
+    if match is None or not float(match[1]):
+        raise UsageError(f"{option} {span}: is no span of time; write a number and s, m, h, d or w, such as 12h or 7d")
+    return float(match[1]) * SECONDS[match[2]]

@@ -4,6 +4,7 @@ The order makes recovery simple. Alerts are sent and flushed, then the offsets a
 written; so a checkpoint never passes the committed offset. On assignment the newest checkpoint at or before the
 committed offset is loaded, the records from there to the committed offset are replayed silently, and from there on
 alerts go out: whatever was killed, each exactly once where source and sink commit together, and else at least once.
+Without a checkpoint that can be read everything is replayed, or as much as a warm-up reaches back.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from scrnn_stream.checkpoint import CheckpointStore
+from scrnn_stream.keeper import Keeper
 from scrnn_stream.pipeline import Observer, Pipeline
 from scrnn_stream.protocols import Sink, Source
 from scrnn_stream.records import Batch, Partition, Position, Rebuilt, Record, Rejected
@@ -49,6 +50,11 @@ class Worker:
         Where checkpoints are kept; None keeps none.
     checkpoint_every_s
         Seconds between checkpoints; one is also written when the worker stops.
+    rebuild
+        Pass over the checkpoints that are there, and learn each partition again from its log.
+    warmup_s
+        How far before its newest finished message a partition without state is learned again, by the times of the
+        source; infinite: from the oldest message.
     observe
         Told of every message and its verdict.
     clock
@@ -60,11 +66,14 @@ class Worker:
     pipeline: Pipeline
     store: CheckpointStore | None = None
     checkpoint_every_s: float = CHECKPOINT_EVERY_S
+    rebuild: bool = False
+    warmup_s: float = math.inf
     observe: Observer | None = None
     clock: Callable[[], float] = time.monotonic
     counts: Counts = field(default_factory=Counts)
 
     def __post_init__(self) -> None:
+        self._began: dict[Partition, int] = {}  # the first offset that was asked for
         self._live_from: dict[Partition, int] = {}  # offsets before it are replayed silently
         self._next: dict[Partition, int] = {}  # offset after the last message processed
         self._committed: dict[Partition, int] = {}
@@ -73,7 +82,7 @@ class Worker:
         self._to_recall: dict[Partition, float] = {}  # the same, told by a process before this one
         self._to_announce: dict[Partition, Rebuilt] = {}
         self._announced: set[Partition] = set()  # since the last commit
-        self._checkpointed_at = self.clock()
+        self._keeper = Keeper(self.store, self.checkpoint_every_s, self.clock)
 
     def run(self, stop: Callable[[], bool] = lambda: False, timeout_s: float = 1.0) -> Counts:
         """Work until the source ends or `stop()` is true; then finish what has begun."""
@@ -84,6 +93,17 @@ class Worker:
             self._take(batch)
         self._checkpoint()
         return self.counts
+
+    @property
+    def _is_replaying(self) -> bool:
+        return any(self._next[partition] < offset for partition, offset in self._live_from.items())
+
+    @property
+    def replay(self) -> tuple[int, int]:
+        """How many offsets have been replayed, of how many, on the way to where alerts go out."""
+        spans = [(began, self._live_from[partition], partition) for partition, began in self._began.items()]
+        n_done = sum(min(self._next[partition], end) - begin for begin, end, partition in spans)
+        return n_done, sum(end - begin for begin, end, _ in spans)
 
     def _take(self, batch: Batch) -> None:
         for partition in batch.revoked:
@@ -104,12 +124,14 @@ class Worker:
         self._note(live)
         if self._check_idle() or self._announced or live:
             self._finish()
+        if replayed and not self._is_replaying:  # what was learned again is kept, even if nothing more comes
+            self._checkpoint()
 
     def _split(self, messages: list[Record | Rejected]) -> tuple[list[Record | Rejected], list[Record | Rejected]]:
         """Those before the offset from which a partition is live, and the others."""
-        live_from = self._live_from
-        if all(self._next[partition] >= offset for partition, offset in live_from.items()):  # nearly always
+        if not self._is_replaying:  # nearly always
             return [], messages
+        live_from = self._live_from
         replayed = [m for m in messages if m.position.offset < live_from[m.position.partition]]
         return replayed, [m for m in messages if m.position.offset >= live_from[m.position.partition]]
 
@@ -156,7 +178,7 @@ class Worker:
         else:  # the state is ahead of what counts
             for partition in offsets:
                 self._committed.pop(partition, None)
-        if self.clock() - self._checkpointed_at >= self.checkpoint_every_s:
+        if self._keeper.is_due:
             self._checkpoint()
 
     def _check_idle(self) -> bool:
@@ -178,43 +200,64 @@ class Worker:
 
     def _start(self, partition: Partition, committed: int) -> None:
         self.pipeline.drop(partition)
-        found = self.store.load(partition, at_most=committed) if self.store is not None else None
-        offset = 0
-        if found is not None:
-            offset = self._restore(partition, *found)
-        elif self.store is None:
-            offset = committed
-        begin = self.source.seek(partition, offset)
-        if begin > offset and (found is not None or begin != committed):  # else nobody has been here before
-            reason = f"the log begins at {begin}, the state is of {offset} and the group at {committed}: learning again"
-            logger.warning("%s/%d: %s", partition.topic, partition.number, reason)
-            self._to_announce[partition] = Rebuilt(Position(partition, begin), reason)
+        begin, lost = self._position(partition, committed, self._restore(partition, committed))
+        if lost:
+            logger.warning("%s/%d: %s", partition.topic, partition.number, lost)
+            self._to_announce[partition] = Rebuilt(Position(partition, begin), lost)
         if committed > begin:
+            self._committed[partition] = committed
             logger.info("replaying %s/%d from %d to %d", partition.topic, partition.number, begin, committed)
         self._live_from[partition] = max(begin, committed)
-        self._next[partition] = begin
+        self._began[partition] = self._next[partition] = begin
 
-    def _restore(self, partition: Partition, offset: int, state: dict[str, Any]) -> int:
-        """Where to go on: at the checkpoint, or at the oldest message if the state does not fit this program."""
+    def _restore(self, partition: Partition, committed: int) -> int | None:
+        """The offset of the state that was kept, None if there is none to go on with."""
+        if self.store is None or (self.rebuild and partition not in self._keeper.kept):
+            return None
+        found = self.store.load(partition, at_most=committed)
+        if found is None:
+            return None
+        offset, state = found
         try:
             self.pipeline.restore(partition, state)
         except (LookupError, TypeError, ValueError) as error:
             self.pipeline.drop(partition)
             logger.warning("checkpoint at %d of another program is passed over: %r; learning again", offset, error)
-            return 0
+            return None
         return offset
+
+    def _position(self, partition: Partition, committed: int, kept: int | None) -> tuple[int, str]:
+        """Where to go on, and a word of what is missing if the state is lost for good: empty if it is not."""
+        learns_again = kept is None and (self.store is not None or self.rebuild)
+        wanted = kept if kept is not None else 0 if learns_again else committed
+        begin = self.source.seek(partition, wanted)
+        if kept is None and begin == committed:  # nobody has been here before
+            return begin, ""
+        where = f"the log begins at {begin}" if begin > wanted else ""
+        if learns_again and begin < committed and (warm := self._warmup_begin(partition, committed)) > begin:
+            begin = self.source.seek(partition, warm)
+            where = f"the warm-up begins at {begin}"
+        state = "no state is used" if learns_again else f"the state is of {wanted}"
+        return begin, where and f"{where}, {state} and the group at {committed}: learning again"
+
+    def _warmup_begin(self, partition: Partition, committed: int) -> int:
+        if self.warmup_s == math.inf:
+            return 0
+        offset = self.source.reaching_back(partition, committed, self.warmup_s)
+        if offset is None:
+            logger.warning("the source knows no times: everything before %d is replayed", committed)
+        return offset or 0
 
     def _give_up(self, partition: Partition) -> None:
         self.pipeline.drop(partition)
-        notes = (self._live_from, self._next, self._committed, self._heard_at, self._silence_told, self._to_recall)
-        for owned in (*notes, self._to_announce):
+        notes = (self._began, self._live_from, self._next, self._committed, self._heard_at)
+        for owned in (*notes, self._silence_told, self._to_recall, self._to_announce):
             owned.pop(partition, None)
         self._announced.discard(partition)
 
     def _checkpoint(self) -> None:
-        self._checkpointed_at = self.clock()
-        if self.store is None:
-            return
-        for partition, offset in self._committed.items():
-            if offset == self._next[partition]:  # never a checkpoint beyond the committed offset
-                self.store.save(partition, offset, self.pipeline.to_state(partition))
+        self._keeper.keep(
+            (partition, offset, self.pipeline.to_state(partition))
+            for partition, offset in self._committed.items()
+            if offset == self._next[partition]  # never a checkpoint beyond the committed offset
+        )

@@ -215,16 +215,19 @@ class Averages:
     """The channels' values of one sensor: its error, and the averages of error, sqrt|error| and reading."""
 
     def __init__(self, half_lives):
-        self.half_lives, self.values, self.n = half_lives, np.zeros(len(half_lives)), 0
+        self.half_lives, self.values, self.n, self.n_since = half_lives, np.zeros(len(half_lives)), 0, 0
 
-    def step(self, x, e):
+    def step(self, x, e, is_back=False):
+        self.n_since = 0 if is_back else self.n_since
         for k, half_life in enumerate(self.half_lives):
             new = (e, e, np.sqrt(abs(e)), x, x, x, x)[k]
             keep = 2 ** (-1 / half_life) if half_life > 0 else 0
-            keep = min(keep, self.n / (self.n + 1))  # the first few count alike
+            weights = keep ** np.arange(self.n_since + 1)
+            since_outage = 1 - weights[0] / weights.sum() if 3 <= k < 6 else 1.0  # the recent average begins anew
+            keep = min(keep, self.n / (self.n + 1), since_outage)  # the first few count alike
             if not np.isnan(new):
                 self.values[k] = keep * self.values[k] + (1 - keep) * new
-        self.n += not np.isnan(x)
+        self.n, self.n_since = self.n + (not np.isnan(x)), self.n_since + (not np.isnan(x))
         return self.values.copy()
 
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import logging
+import os
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
+from typing import Any
 
+import fsspec
 import numpy as np
 import pytest
+from fsspec.asyn import AsyncFileSystem
 
-from scrnn_stream.checkpoint import N_KEPT, CheckpointStore, write_atomically
+from scrnn_stream import checkpoint
+from scrnn_stream.checkpoint import LEFT_OVER_S, N_KEPT, CheckpointStore, StoreProblem, write_atomically
 from scrnn_stream.encoding import HEADER, MAGIC, VERSION, encode
 from scrnn_stream.records import Partition
 
@@ -121,3 +131,155 @@ def test_a_state_that_cannot_be_encoded_leaves_the_store_as_it_was(store: Checkp
     with pytest.raises(NotImplementedError):
         store.save(HERE, 30, {"a": object()})
     assert names(store) == before
+
+
+# -- a store is opened ------------------------------------------------------------------------------------------------
+
+
+def test_an_opened_store_is_there_and_empty(store: CheckpointStore) -> None:
+    store.open()
+    assert names(store) == []
+
+
+def test_what_a_killed_writer_left_is_cleared_away_and_what_another_writes_now_is_not(store: CheckpointStore) -> None:
+    filled(store, 10)
+    assert store.directory is not None
+    for name in (".ckpt-old.tmp", ".ckpt-new.tmp"):
+        (store.directory / name).write_bytes(b"half")
+    long_ago = (store.directory / ".ckpt-new.tmp").stat().st_mtime - LEFT_OVER_S - 1
+    os.utime(store.directory / ".ckpt-old.tmp", (long_ago, long_ago))
+    store.open()
+    assert names(store)[:-1] == [".ckpt-new.tmp"]
+    assert store.load(HERE, 10) == (10, {"offset": 10})
+
+
+def test_a_file_in_its_place_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"")
+    with pytest.raises(StoreProblem, match=r"^[^\n]*/a/b: Not a directory$"):
+        CheckpointStore(tmp_path / "a" / "b").open()
+
+
+FILLING = """
+    import resource, sys
+    from scrnn_stream.checkpoint import CheckpointStore, StoreProblem
+    from scrnn_stream.records import Partition
+    store, partition = CheckpointStore(sys.argv[1]), Partition("plant", 0)
+    store.save(partition, 10, {"a": 1})
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))
+    try:
+        store.save(partition, 20, {"a": b"x" * 100_000})
+    except StoreProblem as problem:
+        print(problem)
+"""
+
+
+def test_a_state_too_large_for_the_disk_is_told_and_leaves_the_one_before_and_nothing_else(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", textwrap.dedent(FILLING), str(tmp_path)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert told == f"{tmp_path}: File too large\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["plant-0@10.ckpt"]
+
+
+# -- URLs -------------------------------------------------------------------------------------------------------------
+
+
+_places = itertools.count()
+
+
+@pytest.fixture
+def remote() -> CheckpointStore:
+    """A store with no directory, new for each test."""
+    return CheckpointStore(f"memory://checkpoints/{next(_places)}")
+
+
+def test_a_file_url_is_its_path(tmp_path: Path) -> None:
+    filled(CheckpointStore(f"file://{tmp_path}/a"), 5)
+    assert CheckpointStore(tmp_path / "a").load(HERE, 9) == (5, {"offset": 5})
+
+
+def test_an_object_store_keeps_checkpoints_as_a_directory_does(remote: CheckpointStore) -> None:
+    assert remote.load(HERE, 100) is None
+    remote.open()
+    filled(remote, 8, 9, 10, 100)
+    assert [remote.load(HERE, n) for n in (9, 99, 100)] == [None, (10, {"offset": 10}), (100, {"offset": 100})]
+    filled(remote, 50)
+    assert remote.load(HERE, 100) == (50, {"offset": 50})
+    filled(remote, 7, partition=Partition(HERE.topic, 33))
+    assert remote.load(HERE, 100) == (50, {"offset": 50})
+
+
+def test_a_damaged_object_is_passed_over_and_told(remote: CheckpointStore, caplog: pytest.LogCaptureFixture) -> None:
+    filled(remote, 10, 20)
+    files = fsspec.filesystem("memory")
+    (newest,) = (path for path in files.ls(remote.url.removeprefix("memory:/"), detail=False) if "@20" in path)
+    files.pipe_file(newest, files.cat_file(newest)[:-1])
+    assert remote.load(HERE, 30) == (10, {"offset": 10})
+    assert "passed over: damaged or truncated" in caplog.text
+
+
+class Deaf(AsyncFileSystem):  # type: ignore[misc]
+    """A store that never answers."""
+
+    protocol = "deaf"
+
+    async def _wait(self, *_: Any, **__: Any) -> None:
+        await asyncio.sleep(3600)
+
+    _ls = _cat_file = _pipe_file = _rm_file = _wait
+
+
+def test_a_store_that_does_not_answer_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fsspec.register_implementation("deaf", Deaf, clobber=True)
+    monkeypatch.setattr(checkpoint, "TIMEOUT_S", 0.05)
+    store = CheckpointStore("deaf://bucket/prefix")
+    with pytest.raises(StoreProblem, match=r"deaf://bucket/prefix: no answer within 0\.05 s"):
+        store.save(HERE, 1, {})
+    assert store.load(HERE, 1) is None
+    assert "cannot be looked up: deaf://bucket/prefix: no answer" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("url", "words"), [("s4://bucket", "unknown protocol 's4'"), ("lost://bucket", "Install lostfs to access LOST")]
+)
+def test_a_url_without_a_driver_is_refused_in_one_line(url: str, words: str) -> None:
+    fsspec.register_implementation("lost", "no_such_package.LostFileSystem", errtxt="Install lostfs to access LOST")
+    with pytest.raises(StoreProblem, match=words) as raised:
+        CheckpointStore(url)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://me:hush@127.0.0.1:1/x",
+        "ftp://me:hu/hush@127.0.0.1:1/x",
+        "ftp://me:a?b hush@127.0.0.1:1/x",
+        "memory://x?token=hush",
+        "s4://hush@bucket/x",
+    ],
+)
+def test_no_secret_of_a_url_is_told(url: str) -> None:
+    told = []
+    try:
+        store = CheckpointStore(url)
+        told.append(str(store))
+        store.open()
+    except StoreProblem as problem:
+        told.append(str(problem))
+    assert told
+    assert "hush" not in " ".join(told)
+
+
+def test_secrets_in_the_words_of_a_driver_are_masked() -> None:
+    class Chatty(AsyncFileSystem):  # type: ignore[misc]
+        protocol = "chatty"
+
+        async def _ls(self, *_: Any, **__: Any) -> None:
+            raise RuntimeError("PUT https://me:hush@host/a?signature=hush refused")
+
+    fsspec.register_implementation("chatty", Chatty, clobber=True)
+    with pytest.raises(StoreProblem) as raised:
+        CheckpointStore("chatty://bucket").save(HERE, 1, {})
+    assert str(raised.value) == "chatty://bucket: RuntimeError: PUT https://***@host/a?*** refused"

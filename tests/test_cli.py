@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from scrnn_stream.cli import main
+from scrnn_stream.cli import _Log, main
 
 ROWS = 900
 
@@ -73,6 +74,8 @@ def test_replay_says_who_is_still_learning_at_the_end(recording: Path, capsys: p
         (["replay", "{recording}", "--config", "nowhere.toml"], "nowhere.toml"),
         (["run", "--config", "nowhere.toml"], "nowhere.toml"),
         (["run", "--brokers", "127.0.0.1:1", "--checkpoints", "{recording}/state"], "--checkpoints"),
+        (["run", "--checkpoints", "s4://bucket/models"], "unknown protocol 's4'"),
+        (["run", "--checkpoints", "{recording}.state", "--warmup", "7 moons"], "--warmup"),
         (["run", "--topics", "x"], "--topics"),
         (["forecast"], "forecast"),
     ],
@@ -88,3 +91,9 @@ def test_what_cannot_be_done_is_told_in_one_line_with_exit_code_2(
     told = capsys.readouterr().err.strip().splitlines()
     assert len(told) == 1
     assert words in told[0]
+
+
+def test_a_driver_says_nothing_below_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, level in (("s3fs", logging.DEBUG), ("s3fs", logging.WARNING), ("scrnn_stream.worker", logging.DEBUG)):
+        _Log().handle(logging.LogRecord(name, level, "", 0, f"{name} at {level}", None, None))
+    assert capsys.readouterr().err.splitlines() == ["s3fs at 30", "scrnn_stream.worker at 10"]

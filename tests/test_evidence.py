@@ -69,15 +69,37 @@ def imagined(evidence: Watched, channel: int, values: np.ndarray) -> Seen:
 def test_the_averages_are_their_naive_twin() -> None:
     rng = np.random.default_rng(1)
     twin = [Averages(ch.HALF_LIVES) for _ in range(3)]
-    average, n = np.zeros((N_VALUES, 3)), np.zeros(3)
-    for x, e in zip(rng.normal(5, 2, (60, 3)), rng.normal(size=(60, 3)), strict=True):
+    watch = Watched(3)
+    for t, x, e in zip(range(120), rng.normal(5, 2, (120, 3)), rng.normal(size=(120, 3)), strict=True):
         missing = rng.random(3) < 0.2
+        missing[0] = missing[0] or 80 <= t < 95  # an outage
         x[missing] = e[missing] = np.nan
-        out = np.empty_like(average)
-        averaged(out, average, n, x, e)
-        expected = np.array([a.step(*readings) for a, *readings in zip(twin, x, e, strict=True)]).T
+        is_back = not missing[0] and watch.row(at.N_MISSING)[0] >= 15
+        out = np.empty((N_VALUES, 3))
+        averaged(out, watch.table, np.clip(x, -50, 50), e)
+        expected = np.array([a.step(*xe, is_back and a is twin[0]) for a, *xe in zip(twin, x, e, strict=True)]).T
         np.testing.assert_allclose(out[list(VALUE_OF)], expected, rtol=1e-12)
-        average, n = out, n + ~missing
+        watch.table[at.AVERAGE : at.AVERAGE + N_VALUES] = out
+        watch.table[at.N_AVERAGED] = [a.n for a in twin]
+        watch.table[at.N_SINCE] = [a.n_since for a in twin]
+        watch.table[at.N_MISSING] = np.where(missing, watch.table[at.N_MISSING] + 1, 0)
+
+
+def test_a_sensor_that_is_back_from_an_outage_is_judged_by_a_new_average() -> None:
+    """Its old average and the others' of today would disagree, though nothing is wrong."""
+    rng = np.random.default_rng(2)
+    t = np.arange(1200)
+    level = np.where(t < 1120, t // 200 % 2, 1 - t[1119] // 200 % 2)  # moves while it is missing
+    cause = 8.0 * level[:, None] + rng.normal(size=(1200, 1))
+    readings = cause * [1.0, 2.0, -1.0] + 0.1 * rng.normal(size=(1200, 3))
+    readings[1100:1150, 0] = np.nan
+    evidence = watched(readings[:1000])
+    calm = max(evidence.take(x, np.zeros(3)).statistics[ch.SENSOR] for x in readings[1000:1100])
+    for x in readings[1100:1150]:
+        evidence.take(x, np.zeros(3))
+    after = [evidence.take(x, np.zeros(3)) for x in readings[1150:]]
+    assert [seen.measured[at.USED, 0] for seen in after] == [0.0] * 14 + [1.0] * 36
+    assert max(seen.statistics[ch.SENSOR] for seen in after) < 3 * calm
 
 
 # -- measuring --------------------------------------------------------------------------------------------------------

@@ -208,6 +208,13 @@ def test_a_gap_breaks_the_line_and_a_lone_point_becomes_a_dot():
     assert "nan" not in page.drawn("average")
 
 
+def test_no_line_is_drawn_across_a_time_without_data():
+    times = [BEGIN + 300 * i + (36_000 if i >= 3 else 0) for i in range(6)]
+    page = Page(render_card(alert(evidence((1.0, 1.1, 1.0, 1.2, 1.0, 1.1), trail_time=tuple(times)))))
+    assert page.drawn("average").count("M") == 2
+    assert page.drawn("band").count("M") == 2
+
+
 def test_readings_outside_the_band_are_marked_and_only_they():
     assert not Page(render_card(alert(evidence((1.0, 1.2, 1.4))))).drawn("outside")
     page = Page(render_card(alert(evidence((1.0, 1.2, 3.0)))))

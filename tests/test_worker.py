@@ -54,6 +54,7 @@ class Broker:
 
 class FakeSource:
     is_live = True
+    knows_times = True
 
     def __init__(self, broker: Broker, journal: Journal, size: int, stores: bool = True) -> None:
         self.broker, self.journal, self.size, self.stores = broker, journal, size, stores
@@ -80,6 +81,9 @@ class FakeSource:
         begin = max(offset, self.broker.begins.get(partition, 0))
         self.next[partition] = begin
         return begin
+
+    def reaching_back(self, partition: Partition, before: int, span_s: float) -> int | None:  # noqa: ARG002
+        return max(0, before - 1 - int(span_s)) if self.knows_times else None  # a message a second
 
     def commit(self, offsets: Mapping[Partition, int], silence_told: Mapping[Partition, float]) -> bool:
         self.journal.note("commit")
@@ -472,6 +476,106 @@ def test_a_new_group_has_nothing_to_rebuild(committed: int, n_told: int, tmp_pat
     broker.committed[A], broker.begins[A] = committed, 40
     worker(broker, tmp_path).run()
     assert len(broker.rebuilt) == n_told
+
+
+# -- learning again ---------------------------------------------------------------------------------------------------
+
+
+def test_a_rebuild_passes_over_the_checkpoints_and_tells_nothing_where_the_log_is_whole(tmp_path: Path) -> None:
+    broker = Broker(log(A, 100))
+    CheckpointStore(tmp_path).save(A, 40, {"n": 10**6})
+    broker.committed[A] = 50
+    assert worker(broker, tmp_path, rebuild=True).run().n_replayed == 50
+    assert [alert.position.offset + 1 for alert in broker.alerts] == [n for n in range(51, 101) if n % 7 == 0]
+    assert broker.rebuilt == []
+
+
+def test_what_was_learned_again_is_kept_even_if_nothing_more_comes(tmp_path: Path) -> None:
+    broker = Broker(log(A, 50))
+    CheckpointStore(tmp_path).save(A, 50, {"n": 10**6})
+    broker.committed[A] = 50
+    worker(broker, tmp_path, rebuild=True, checkpoint_every_s=1e9).run()
+    assert CheckpointStore(tmp_path).load(A, 50) == (50, {"n": 50})
+
+
+def test_a_rebuild_from_less_than_the_whole_log_is_told(tmp_path: Path) -> None:
+    broker = Broker(log(A, 100))
+    CheckpointStore(tmp_path).save(A, 45, {"n": 45})
+    broker.committed[A], broker.begins[A] = 50, 40
+    assert worker(broker, tmp_path, rebuild=True).run().n_replayed == 10
+    [rebuilt] = broker.rebuilt
+    reason = "the log begins at 40, no state is used and the group at 50: learning again"
+    assert rebuilt == Rebuilt(Position(A, 40), reason)
+
+
+def test_a_partition_that_was_rebuilt_is_not_rebuilt_when_it_comes_back(tmp_path: Path) -> None:
+    broker = Broker(log(A, 60))
+    broker.committed[A] = 10
+    owner = worker(broker, tmp_path, rebuild=True)
+    source = owner.source
+    assert isinstance(source, FakeSource)
+    source.batches += [
+        Batch(log(A, 30), {}, frozenset()),
+        Batch([], {}, frozenset([A])),
+        Batch([], {A: 30}, frozenset()),
+    ]
+    assert owner.run().n_replayed == 10
+
+
+@pytest.mark.parametrize(
+    ("warmup_s", "begins", "knows_times", "n_replayed", "told"),
+    [
+        (9.0, 0, True, 10, "the warm-up begins at 40, no state is used and the group at 50"),
+        (9.0, 30, True, 10, "the warm-up begins at 40"),
+        (30.0, 45, True, 5, "the log begins at 45"),
+        (9.0, 60, True, 0, "the log begins at 60"),
+        (100.0, 0, True, 50, ""),
+        (9.0, 0, False, 50, ""),
+    ],
+)
+def test_a_warm_up_bounds_how_far_back_is_learned_again(
+    warmup_s: float, begins: int, knows_times: bool, n_replayed: int, told: str, tmp_path: Path
+) -> None:
+    broker = Broker(log(A, 100))
+    broker.committed[A], broker.begins[A] = 50, begins
+    working = worker(broker, tmp_path, warmup_s=warmup_s)
+    working.source.knows_times = knows_times  # type: ignore[attr-defined]
+    assert working.run().n_replayed == n_replayed
+    assert len(broker.rebuilt) == bool(told)
+    assert all(told in rebuilt.reason for rebuilt in broker.rebuilt)
+
+
+def test_a_warm_up_does_not_matter_to_a_kept_state_or_a_new_group(tmp_path: Path) -> None:
+    broker = Broker(log(A, 100))
+    assert worker(broker, tmp_path / "new", warmup_s=9.0).run() == Counts(n_records=100, n_alerts=14)
+    broker = Broker(log(A, 100))
+    CheckpointStore(tmp_path).save(A, 20, {"n": 20})
+    broker.committed[A] = 60
+    assert worker(broker, tmp_path, warmup_s=9.0).run().n_replayed == 40
+    assert broker.rebuilt == []
+
+
+def test_it_says_how_far_the_replay_is(tmp_path: Path) -> None:
+    broker = Broker(log(A, 100), log(B, 100))
+    broker.committed |= {A: 40, B: 20}
+    working, seen = worker(broker, tmp_path, size=10), []
+    working.run(stop=lambda: seen.append(working.replay))  # type: ignore[func-returns-value]
+    assert seen[:6] == [(0, 0), (0, 60), (20, 60), (40, 60), (50, 60), (60, 60)]
+
+
+# -- a store that fails -----------------------------------------------------------------------------------------------
+
+
+def test_alerts_go_on_while_no_checkpoint_can_be_written(
+    tmp_path: Path, undisturbed: list[tuple[str, str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    broker, path = Broker(log(A, 60), log(B, 25)), tmp_path / "full"
+    path.write_bytes(b"a file in place of the directory")
+    worker(broker, path).run()
+    assert broker.told == undisturbed
+    assert broker.committed == {A: 60, B: 25}
+    assert len(caplog.messages) == 1
+    assert "Not a directory; alerts go on" in caplog.text
 
 
 # -- the real pipeline ------------------------------------------------------------------------------------------------
