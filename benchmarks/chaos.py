@@ -4,12 +4,13 @@
 
 Machines send 160 readings a second, faulty ones and poison among them. Two workers of one group watch them, and are
 killed, killed inside of open transactions, stopped past their poll interval, replaced, joined and removed; their
-checkpoints are truncated, brokers are killed or stand still. At the end one worker that nobody disturbs watches the
+checkpoints are truncated and the disk under them is full, brokers are killed or stand still, and the network between
+is cut. At the end one worker that nobody disturbs watches the
 same topic, and what a reader of finished transactions sees of both is compared, machine by machine; so is what they
 learned, to the last bit. The exit code is 1 if anything differs.
 
-It needs Java 17 and Maven, as tests/apache_kafka.py says. No disk is filled, and a network is cut only in so far as a
-broker stands still.
+It needs Java 17 and Maven, as tests/apache_kafka.py says. The disk is a file system in memory, mounted in a namespace
+of this program's own; where nobody may mount one, that fault is left out, and the run says so.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ with warnings.catch_warnings():
     from benchmarks.chaos_faults import Chaos, Fault, Stalled
     from benchmarks.chaos_feed import Feed
     from benchmarks.chaos_verdict import Difference, Learned, compare, name_of_alert, name_of_dead_letter
+    from benchmarks.cut_network import Network
+    from benchmarks.small_disk import SmallDisk, mounts_of_its_own, small_disk
     from benchmarks.stamp import stamp, write_json
     from connectors.codecs import decode_alert
     from connectors.kafka import create_topics
@@ -40,9 +43,21 @@ with warnings.catch_warnings():
     from tests.reading import read_committed, read_topic
 
 WORKERS = ("worker-1", "worker-2")
+GUESTS = "guests"  # who joins and is removed
+DISK_BYTES = 1 << 20  # for each machine: three generations of its state and more
+FULL = "No space left on device"
 DRAIN_S = 600.0
 PAUSES_S = (0.5, 3.0)  # between two faults
 Say = Callable[[str], None]
+
+
+class Place(NamedTuple):
+    """Where it happens."""
+
+    kafka: ApacheKafka
+    network: Network
+    directory: Path
+    disk: SmallDisk | None
 
 
 class Outcome(NamedTuple):
@@ -57,6 +72,7 @@ class Outcome(NamedTuple):
     should_learn: Learned
     alerts: Difference
     dead_letters: Difference
+    n_full: int | None  # times that a worker said that the disk is full; None: no disk could be filled
     n_never_counted: int  # alerts of transactions that were not finished
     kinds: Counter[str]
     longest_gap_s: float
@@ -78,6 +94,7 @@ class Outcome(NamedTuple):
 
 def main() -> int:
     options = _options()
+    mounts_of_its_own()
     start = time.monotonic()
 
     def say(line: str) -> None:
@@ -86,10 +103,12 @@ def main() -> int:
 
     try:
         with (
-            ApacheKafka(options.brokers) as kafka,
+            Network([*WORKERS, GUESTS], options.brokers) as network,
+            ApacheKafka(options.brokers, listeners=[network.listeners(n) for n in range(options.brokers)]) as kafka,
             tempfile.TemporaryDirectory(prefix="scrnn-stream-chaos-") as directory,
+            small_disk(Path(directory) / "disk", options.machines * DISK_BYTES) as disk,
         ):
-            outcome = _run(kafka, Path(directory), options, say)
+            outcome = _run(Place(kafka, network, Path(directory), disk), options, say)
     except KafkaMissing as missing:
         print(f"benchmarks.chaos: {missing}", file=sys.stderr)
         return 2
@@ -116,19 +135,24 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in vars(options).items() if name != "json"}
 
 
-def _run(kafka: ApacheKafka, directory: Path, options: argparse.Namespace, say: Say) -> Outcome:
+def _run(place: Place, options: argparse.Namespace, say: Say) -> Outcome:
+    kafka, network, directory, disk = place
     rng, of_crew = np.random.default_rng(options.seed).spawn(2)
     n_replicas = kafka.n_brokers
     create_topics(kafka.address, {TOPIC: N_PARTITIONS}, n_replicas)
-    crew = Crew(kafka.address, "chaos", directory / "chaos", of_crew, n_replicas)
+    crew = Crew(
+        kafka.address, "chaos", directory / "chaos", of_crew, n_replicas,
+        address_of=lambda name: network.address(name if name in WORKERS else GUESTS),
+        checkpoints=directory / "disk",
+    )  # fmt: skip
     progress = Progress(kafka.address, crew.group)
-    chaos = Chaos(kafka, crew, progress, rng)
+    chaos = Chaos(kafka, crew, progress, rng, network, disk)
     feed = Feed(kafka.address, TOPIC, options.machines, options.seed)
     feed.start()
     for name in WORKERS:
         crew.start(name)
     chaos.wait_for("the first readings to be finished", lambda: progress.n_done > 0, DRAIN_S)
-    progress.longest_gap_s = 0.0  # kernels may have been compiled
+    progress.begin()  # kernels may have been compiled
     say(f"{kafka.n_brokers} broker(s), {options.machines} machines, {len(WORKERS)} workers")
     try:
         faults = list(_faults(chaos, options.minutes * 60, say))
@@ -180,6 +204,7 @@ def _outcome(address: str, chaos: Chaos, calm: Crew, faults: list[Fault], feed: 
         dead_letters=compare(
             read_committed(address, calm.dead_letters), read_committed(address, crew.dead_letters), name_of_dead_letter
         ),
+        n_full=None if chaos.disk is None else crew.n_said(FULL),
         n_never_counted=len(read_topic(address, crew.alerts, isolation="read_uncommitted")) - n_told,
         kinds=Counter(decode_alert(message).kind for of_one in expected.values() for message in of_one),
         longest_gap_s=progress.longest_gap_s,
@@ -203,6 +228,11 @@ def _table(outcome: Outcome) -> Iterator[str]:
         yield f"{name}: " + ", ".join(f"{what} {n}" for what, n in difference._asdict().items())
     yield "of the alerts: " + ", ".join(f"{kind} {n}" for kind, n in sorted(outcome.kinds.items()))
     yield f"alerts of transactions that never counted: {outcome.n_never_counted}"
+    yield (
+        "no disk was filled: nobody may mount one here"
+        if outcome.n_full is None
+        else f"workers told {outcome.n_full} times that the disk of their checkpoints is full"
+    )
     yield f"longest time in which nothing of a partition was finished: {outcome.longest_gap_s:.1f} s"
     for words, n in outcome.ended.most_common():
         yield f"ended by itself {n} times: {words[:200]}"
@@ -227,6 +257,7 @@ def _numbers(outcome: Outcome) -> dict[str, Any]:
         "machines_with_another_state": outcome.n_other_states,
         "alerts": outcome.alerts._asdict() | {"kinds": dict(outcome.kinds), "never_counted": outcome.n_never_counted},
         "dead_letters": outcome.dead_letters._asdict(),
+        "found_disk_full": outcome.n_full,
         "longest_gap_s": round(outcome.longest_gap_s, 2),
         "ended_by_themselves": dict(outcome.ended),
         "is_exact": outcome.is_exact,

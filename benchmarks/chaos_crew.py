@@ -6,9 +6,8 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from kafka import KafkaConsumer, TopicPartition
@@ -49,12 +48,25 @@ class Crew:
         Where checkpoints and logs go.
     rng
         Chooses where in a transaction a worker dies.
+    address_of
+        Where each finds the brokers, if not at `address`.
+    checkpoints
+        Where their states go, if not to `directory`.
     """
 
     def __init__(
-        self, address: str, group: str, directory: Path, rng: np.random.Generator, n_replicas: int = 1
+        self,
+        address: str,
+        group: str,
+        directory: Path,
+        rng: np.random.Generator,
+        n_replicas: int = 1,
+        address_of: Callable[[str], str] | None = None,
+        checkpoints: Path | None = None,
     ) -> None:
         self.address, self.group, self.directory, self.rng = address, group, directory, rng
+        self.address_of = address_of or (lambda _: address)
+        self.store = CheckpointStore((checkpoints or directory) / "checkpoints")
         self.ended: Counter[str] = Counter()  # last lines of those that ended by themselves
         self.n_started = 0
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -74,10 +86,6 @@ class Crew:
     def names(self) -> list[str]:
         return sorted(self._processes)
 
-    @property
-    def store(self) -> CheckpointStore:
-        return CheckpointStore(self.directory / "checkpoints")
-
     def start(self, name: str) -> None:
         self._processes[name] = self.launch(name)
 
@@ -86,7 +94,7 @@ class Crew:
         when, step = MOMENTS[self.rng.integers(len(MOMENTS))]
         command = program(CONSUMER, when, step, NEVER)
         command += ["--log-level", "warning", "run", "--config", str(self.directory / "config.toml")]
-        command += ["--brokers", self.address, "--topic", TOPIC, "--group", self.group, "--instance", name]
+        command += ["--brokers", self.address_of(name), "--topic", TOPIC, "--group", self.group, "--instance", name]
         command += ["--alerts-topic", self.alerts, "--dead-letter-topic", self.dead_letters]
         command += ["--checkpoints", str(self.store.directory), "--checkpoint-every", str(CHECKPOINT_EVERY_S)]
         self.n_started += 1
@@ -134,6 +142,10 @@ class Crew:
     def last_words(self, name: str) -> str:
         return last_line(self._log(name))
 
+    def n_said(self, words: str) -> int:
+        """How often any worker said that."""
+        return sum(log.read_text(errors="replace").count(words) for log in self.directory.glob("*.log"))
+
     def print_logs(self) -> None:
         """The last that each worker said."""
         for log in sorted(self.directory.glob("*.log")):
@@ -162,11 +174,16 @@ class Progress:
     """
 
     def __init__(self, address: str, group: str) -> None:
-        options: dict[str, Any] = {"reconnect_backoff_max_ms": 500, "enable_auto_commit": False}
-        self._consumer = KafkaConsumer(bootstrap_servers=address.split(","), group_id=group, **options)
+        self.address, self.group = address, group
+        self._consumer: KafkaConsumer | None = None
         self.parts = [TopicPartition(TOPIC, number) for number in range(N_PARTITIONS)]
         self.done = dict.fromkeys(self.parts, 0)
         self.ends = dict.fromkeys(self.parts, 0)
+        self.longest_gap_s = 0.0
+        self._moved_at = dict.fromkeys(self.parts, time.monotonic())
+
+    def begin(self) -> None:
+        """Count no gap that was before."""
         self.longest_gap_s = 0.0
         self._moved_at = dict.fromkeys(self.parts, time.monotonic())
 
@@ -174,10 +191,12 @@ class Progress:
         """False if the brokers do not answer; what was seen last then stands."""
         before = dict(self.done)
         try:
+            consumer = self._consumer = self._consumer or self._open()
             for part in self.parts:
-                self.done[part] = self._consumer.committed(part, timeout_ms=ANSWER_TIMEOUT_MS) or 0
-            self.ends = self._consumer.end_offsets(self.parts, timeout_ms=ANSWER_TIMEOUT_MS)
+                self.done[part] = consumer.committed(part, timeout_ms=ANSWER_TIMEOUT_MS) or 0
+            self.ends = consumer.end_offsets(self.parts, timeout_ms=ANSWER_TIMEOUT_MS)
         except KafkaError:
+            self.close()  # one that has met a broker that stood still may never answer again (kafka-python 3.0.12)
             return False
         now = time.monotonic()
         for part in self.parts:
@@ -194,4 +213,12 @@ class Progress:
         return sum(self.done.values())
 
     def close(self) -> None:
-        self._consumer.close(autocommit=False)
+        if self._consumer is not None:
+            self._consumer.close(autocommit=False, timeout_ms=ANSWER_TIMEOUT_MS)
+        self._consumer = None
+
+    def _open(self) -> KafkaConsumer:
+        return KafkaConsumer(
+            bootstrap_servers=self.address.split(","), group_id=self.group, enable_auto_commit=False,
+            reconnect_backoff_max_ms=500, bootstrap_timeout_ms=ANSWER_TIMEOUT_MS,
+        )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What befalls workers, checkpoints and brokers in a chaos run, and how long it takes until all is well again."""
+"""What befalls workers, checkpoints, brokers and networks in a chaos run, and how long it takes until all is well."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.chaos_crew import MAX_POLL_S, SESSION_S, TOPIC, Crew, Progress
+from benchmarks.chaos_crew import CHECKPOINT_EVERY_S, MAX_POLL_S, SESSION_S, TOPIC, Crew, Progress
+from benchmarks.cut_network import Network
+from benchmarks.small_disk import SmallDisk
 from tests.apache_kafka import ApacheKafka
 
 PATIENCE_S = 120.0
@@ -17,6 +19,7 @@ TRANSACTION_PATIENCE_S = 15.0  # a worker without partitions has no transaction 
 WITHOUT_BROKER_S = 60.0  # so long a killed broker stays away at most
 LOOK_EVERY_S = 0.1
 NEW_MESSAGES_S = 0.6
+LEFT_BYTES = 1 << 20  # on a full disk at most: a checkpoint begins, and does not end
 
 
 class Stalled(RuntimeError):
@@ -33,6 +36,13 @@ class Fault(NamedTuple):
 class Chaos:
     """Does harm, one kind after another in an order drawn by lot, and waits each time until the group is back.
 
+    Parameters
+    ----------
+    network
+        Between workers and brokers; None: it is never cut.
+    disk
+        Where the checkpoints are; None: it is never full.
+
     Attributes
     ----------
     n_in_transaction
@@ -41,8 +51,17 @@ class Chaos:
         Of several brokers one was killed, and the group went on without it, or only when it was back.
     """
 
-    def __init__(self, kafka: ApacheKafka, crew: Crew, progress: Progress, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        kafka: ApacheKafka,
+        crew: Crew,
+        progress: Progress,
+        rng: np.random.Generator,
+        network: Network | None = None,
+        disk: SmallDisk | None = None,
+    ) -> None:
         self.kafka, self.crew, self.progress, self.rng = kafka, crew, progress, rng
+        self.network, self.disk = network, disk
         self.n_in_transaction = self.n_without_broker = self.n_in_need_of_broker = 0
         self.kinds: dict[str, Callable[[], None]] = {
             "worker killed": self._kill,
@@ -59,6 +78,18 @@ class Chaos:
             "broker and all workers killed": self._kill_everyone,
             "broker stands still": self._pause_broker,
         }
+        if network is not None:
+            self.kinds |= {
+                "worker cut off, refused": lambda: self._cut_off_worker(network, network.refuse),
+                "worker cut off, packets swallowed": lambda: self._cut_off_worker(network, network.swallow),
+                "broker cut off, refused": lambda: self._cut_off_broker(network, network.refuse),
+                "broker cut off, packets swallowed": lambda: self._cut_off_broker(network, network.swallow),
+            }
+        if disk is not None:
+            self.kinds |= {
+                "disk full": lambda: self._fill(disk),
+                "disk full, a worker killed meanwhile": lambda: self._fill(disk, self._kill),
+            }
         self._deck: list[str] = []
 
     def next(self) -> Fault:
@@ -192,12 +223,46 @@ class Chaos:
         for name in self.crew.names:
             self.crew.start(name)
 
+    def _fill(self, disk: SmallDisk, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Each worker must find it full at least once."""
+        disk.fill(int(self.rng.integers(LEFT_BYTES)))
+        self.idle(CHECKPOINT_EVERY_S + self.rng.uniform(1.0, 4.0))
+        meanwhile()
+        self.idle(self.rng.uniform(0.5, CHECKPOINT_EVERY_S))
+        disk.free()
+
+    # -- networks -----------------------------------------------------------------------------------------------------
+
+    def _cut_off_worker(self, network: Network, cut: Callable[..., None]) -> None:
+        """From all brokers, sometimes for longer than its session lasts."""
+        name = self._someone()
+        cut(client=name)
+        self.idle(self.rng.uniform(2.0, 2 * SESSION_S))
+        network.mend(client=name)
+
+    def _cut_off_broker(self, network: Network, cut: Callable[..., None]) -> None:
+        """From all workers; the other brokers do not notice."""
+        number = int(self.rng.integers(self.kafka.n_brokers))
+        cut(broker=number)
+        self.idle(self.rng.uniform(2.0, 2 * SESSION_S))
+        network.mend(broker=number)
+
     # -- brokers ------------------------------------------------------------------------------------------------------
+
+    def _end_broker(self, number: int) -> None:
+        self.kafka.kill(number)
+        if self.network is not None:  # nor may anybody seem to live there
+            self.network.refuse(broker=number)
+
+    def _start_broker(self, number: int) -> None:
+        self.kafka.start(number)
+        if self.network is not None:
+            self.network.mend(broker=number)
 
     def _kill_broker(self) -> None:
         """Alone, it comes back soon; of several, when the group has gone on without it."""
         number = self._some_broker()
-        self.kafka.kill(number)
+        self._end_broker(number)
         self.idle(self.rng.uniform(0.5, 4.0))
         if self.kafka.n_brokers > 1:
             try:
@@ -205,18 +270,18 @@ class Chaos:
                 self.n_without_broker += 1
             except Stalled:
                 self.n_in_need_of_broker += 1
-        self.kafka.start(number)
+        self._start_broker(number)
 
     def _kill_everyone(self) -> None:
         """The workers come back first, and may find nobody to talk to."""
         number = self._some_broker()
-        self.kafka.kill(number)
+        self._end_broker(number)
         self._kill_all()
         self.idle(self.rng.uniform(0.5, 8.0))
-        self.kafka.start(number)
+        self._start_broker(number)
 
     def _pause_broker(self) -> None:
-        """As if its network were cut: connections stay open, and nothing comes."""
+        """Its connections stay open, and nothing comes, to other brokers neither."""
         number = self._some_broker()
         self.kafka.pause(number)
         self.idle(self.rng.uniform(3.0, 9.0))

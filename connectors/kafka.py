@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 CLOSE_TIMEOUT_S = 5.0
 MAX_REQUEST_BYTES = 8 << 20  # before compression; an alert with long trails shrinks about tenfold
 JOIN_PATIENCE_S = 10.0
+LEADER_TIMEOUT_MS = 1_000  # to answer; one that is no leader any more answers at once
 COMMITTED_TIMEOUT_MS = 60_000  # a killed worker's open transaction ends before
 CLOUD_EVENT = [("content-type", b"application/cloudevents+json")]  # headers
 SILENCE_TOLD = "silence told until "
@@ -178,8 +179,7 @@ class KafkaSource:
         """Deliver ``partition`` from ``offset`` on, or from the oldest message; do nothing if it has just been lost."""
         part = TopicPartition(*partition)
         with explained("find the oldest message"):
-            begins = self._consumer.beginning_offsets([part], timeout_ms=CONNECT_TIMEOUT_MS)
-        offset = max(offset, begins[part])
+            offset = max(offset, self._oldest(part))
         try:
             self._consumer.seek(part, offset)
             self._consumer.resume(part)
@@ -263,8 +263,17 @@ class KafkaSource:
         with explained("read committed offsets"):
             stored = self._consumer.committed(part, metadata=True, timeout_ms=COMMITTED_TIMEOUT_MS)
             if stored is None:
-                return int(self._consumer.beginning_offsets([part], timeout_ms=CONNECT_TIMEOUT_MS)[part]), None
+                return self._oldest(part), None
         return int(stored.offset), _from_metadata(stored.metadata)
+
+    def _oldest(self, part: TopicPartition) -> int:
+        """Its offset. If its leader moved, the client asks the old one until it looks anew (kafka-python 3.0.12)."""
+        try:
+            begins = self._consumer.beginning_offsets([part], timeout_ms=LEADER_TIMEOUT_MS)
+        except kafka_errors.KafkaTimeoutError:
+            self._consumer.topics()  # looks anew
+            begins = self._consumer.beginning_offsets([part], timeout_ms=CONNECT_TIMEOUT_MS)
+        return int(begins[part])
 
     def _messages(self, part: TopicPartition, fetched: list[Any]) -> Iterator[Record | Rejected]:
         if part not in self._next:  # revoked meanwhile, or not yet positioned: these will come again
@@ -412,8 +421,7 @@ class KafkaSink:
 
     def _check_topics(self) -> None:
         # A consumer without a group looks topics up without creating them; the admin client logs passwords.
-        options = {k: v for k, v in self._client_options.items() if k in KafkaConsumer.DEFAULT_CONFIG}
-        consumer = connect(KafkaConsumer, self.brokers, options | {"enable_auto_commit": False})
+        consumer = connect(KafkaConsumer, self.brokers, self._client_options | {"enable_auto_commit": False})
         try:
             with explained("look up topics"):
                 present = consumer.topics()

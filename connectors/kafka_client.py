@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka import errors as kafka_errors
 
 CONNECT_TIMEOUT_MS = 5_000
@@ -44,7 +44,7 @@ def create_topics(brokers: str, topics: Mapping[str, int], n_replicas: int = 1, 
 
 
 def connect(client: Callable[..., Any], brokers: str, options: Mapping[str, Any]) -> Any:
-    """A client of that class, opened once a broker answers.
+    """A client of that class, opened once a broker answers; options that only other classes know are not for it.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def connect(client: Callable[..., Any], brokers: str, options: Mapping[str, Any]
         "bootstrap_timeout_ms": CONNECT_TIMEOUT_MS,
         "reconnect_backoff_max_ms": RECONNECT_MS,
     }
-    options = defaults | dict(options)
+    options = defaults | _without_foreign(options, client)
     if not options.get("proxy_url"):
         _wait_for_any(brokers, options["bootstrap_timeout_ms"] / 1000)
     try:
@@ -70,6 +70,13 @@ def connect(client: Callable[..., Any], brokers: str, options: Mapping[str, Any]
             f"{brokers} answers but not as a Kafka broker ({type(error).__name__}): check that port and security "
             "options fit"
         ) from error
+
+
+def _without_foreign(options: Mapping[str, Any], client: Any) -> dict[str, Any]:
+    """A user's one table of options is for consumers and producers; what none of them knows stays, to be refused."""
+    foreign = {name for other in (KafkaAdminClient, KafkaConsumer, KafkaProducer) for name in other.DEFAULT_CONFIG}
+    foreign -= set(getattr(client, "DEFAULT_CONFIG", options))
+    return {name: value for name, value in options.items() if name not in foreign}
 
 
 def _wait_for_any(brokers: str, timeout_s: float) -> None:

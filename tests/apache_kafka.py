@@ -1,31 +1,39 @@
 """A real Apache Kafka for tests: KRaft brokers from their Maven artifacts, on free ports, with temporary logs.
 
-Java 17 or newer and Maven must be there. The jars are looked up once and their paths kept under the user's cache.
+    python -m tests.apache_kafka [--port 9092]
+
+starts one by hand, until Ctrl-C. Java 17 or newer and Maven must be there. The jars are looked up once and their paths
+kept under the user's cache.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import uuid
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kafka import KafkaAdminClient
 from kafka import errors as kafka_errors
 
-from connectors.broker import end_with_parent, free_port, last_line
+from connectors.broker import end_with_parent
 
 VERSION = "4.3.1"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
+PORTS = range(10_000, 30_000)  # below those of outgoing connections, which may take the port of a broker that is away
 JAVA_OPTIONS = [  # a small heap, and no time spent on making long-lived code fast
     "-Xmx256m",
     "-XX:+UseSerialGC",
@@ -51,8 +59,10 @@ process.roles=broker,controller
 node.id={number}
 controller.quorum.voters={voters}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners={listeners}
+advertised.listeners={advertised}
+listener.security.protocol.map={protocols}
+inter.broker.listener.name=PLAINTEXT
 log.dirs={directory}
 auto.create.topics.enable=false
 offsets.topic.num.partitions=1
@@ -79,6 +89,14 @@ class KafkaMissing(RuntimeError):
     """A real Kafka cannot be had on this machine; the message says what is missing."""
 
 
+class Listener(NamedTuple):
+    """A way into a broker besides the usual one: who asks there is sent on to another port, behind which a proxy is."""
+
+    name: str
+    port: int
+    advertised_port: int
+
+
 class ApacheKafka:
     """So many brokers, each also a controller; they end with the block, and their logs with them.
 
@@ -88,18 +106,26 @@ class ApacheKafka:
     ----------
     n_brokers
         With three or more, every topic of its own (offsets, transactions) has three replicas, of which one may be gone.
+    port
+        Of the first broker; None takes a free one.
+    listeners
+        Of each broker, besides the one at :attr:`address`.
     """
 
-    def __init__(self, n_brokers: int = 1) -> None:
-        self.n_brokers = n_brokers
+    def __init__(
+        self, n_brokers: int = 1, *, port: int | None = None, listeners: Sequence[Sequence[Listener]] = ()
+    ) -> None:
+        self.n_brokers, self.port, self.listeners = n_brokers, port, listeners or [()] * n_brokers
         self._ports: list[tuple[int, int]] = []
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> ApacheKafka:
-        self._classpath = _classpath()
+        self._classpath = classpath()
         self._directory = tempfile.TemporaryDirectory(prefix="scrnn-stream-kafka-", ignore_cleanup_errors=True)
         try:
-            self._ports = [(free_port(), free_port()) for _ in range(self.n_brokers)]
+            self._ports = [(quiet_port(), quiet_port()) for _ in range(self.n_brokers)]
+            if self.port is not None:
+                self._ports[0] = self.port, self._ports[0][1]
             self._format()
             self._processes = [self._launch(number) for number in range(self.n_brokers)]
             self.wait_until_ready()
@@ -147,7 +173,7 @@ class ApacheKafka:
         while not self._is_ready():
             for number, process in enumerate(self._processes):
                 if process.poll() not in (None, -signal.SIGKILL, 128 + signal.SIGTERM):
-                    raise RuntimeError(f"Kafka broker {number} ended: {last_line(self._path(number) / 'log')}")
+                    raise RuntimeError(f"Kafka broker {number} ended: {_cause(self._path(number) / 'log')}")
             if time.monotonic() > deadline:
                 raise RuntimeError(f"Kafka is not ready after {START_TIMEOUT_S:g} s")
             time.sleep(0.05)
@@ -185,12 +211,12 @@ class ApacheKafka:
         """Kafka's own tool formats the first log; the others differ from it in their names."""
         voters = ",".join(f"{number}@127.0.0.1:{port}" for number, (_, port) in enumerate(self._ports))
         n_replicas = min(3, self.n_brokers)
-        for number, (port, controller_port) in enumerate(self._ports):
+        for number in range(self.n_brokers):
             self._path(number).mkdir()
             (self._path(number) / "server.properties").write_text(
                 PROPERTIES.format(
-                    number=number, voters=voters, port=port, controller_port=controller_port,
-                    directory=self._path(number) / "data", n_replicas=n_replicas, n_in_sync=max(1, n_replicas - 1),
+                    number=number, voters=voters, directory=self._path(number) / "data", **self._ways_in(number),
+                    n_replicas=n_replicas, n_in_sync=max(1, n_replicas - 1),
                 )
             )  # fmt: skip
         cluster, properties = _unique(), self._path(0) / "server.properties"
@@ -204,6 +230,16 @@ class ApacheKafka:
             shutil.copy(self._path(0) / "data" / "bootstrap.checkpoint", data)
             names = {"version": "1", "node.id": str(number), "cluster.id": cluster, "directory.id": _unique()}
             (data / "meta.properties").write_text("".join(f"{key}={value}\n" for key, value in names.items()))
+
+    def _ways_in(self, number: int) -> dict[str, str]:
+        port, controller_port = self._ports[number]
+        ways = [Listener("PLAINTEXT", port, port), *self.listeners[number]]
+        listening = [*ways, Listener("CONTROLLER", controller_port, controller_port)]
+        return {
+            "listeners": ",".join(f"{way.name}://127.0.0.1:{way.port}" for way in listening),
+            "advertised": ",".join(f"{way.name}://127.0.0.1:{way.advertised_port}" for way in ways),
+            "protocols": ",".join(f"{way.name}:PLAINTEXT" for way in listening),
+        }
 
     def _launch(self, number: int) -> subprocess.Popen[bytes]:
         with (self._path(number) / "log").open("ab") as output:
@@ -219,7 +255,23 @@ class ApacheKafka:
         return ["java", *JAVA_OPTIONS, "-cp", self._classpath]
 
 
-def _classpath() -> str:
+def quiet_port() -> int:
+    """A free port that no outgoing connection takes, so that it can be left and taken again."""
+    while True:
+        port = random.choice(PORTS)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def _cause(log: Path) -> str:
+    """Of a broker that has ended: what the last lines say that are not of the stack."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line and not line.startswith("\t")]
+    return " / ".join(lines[-3:])[:500] or "it said nothing"
+
+
+def classpath() -> str:
     """The paths of the broker's jars, from the cache or from Maven."""
     for program in ("java", "mvn"):
         if shutil.which(program) is None:
@@ -247,3 +299,17 @@ def _first_error(output: str) -> str:
 def _unique() -> str:
     """A new Kafka UUID; none begins with a dash, which the tools would take for an option."""
     return "A" + urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="tests.apache_kafka", description=__doc__.splitlines()[0])
+    parser.add_argument("--port", type=int, default=9092)
+    port = parser.parse_args().port
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would not hear it
+    with contextlib.suppress(KeyboardInterrupt), ApacheKafka(port=port) as kafka:
+        print(f"Kafka {VERSION} at {kafka.address}; Ctrl-C ends it", flush=True)
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

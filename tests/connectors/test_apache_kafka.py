@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
 from connectors.kafka import KafkaSink, KafkaSource, create_topics
-from tests.apache_kafka import ApacheKafka, KafkaMissing
+from tests.apache_kafka import ApacheKafka, KafkaMissing, classpath
 from tests.connectors import conftest
 from tests.connectors.test_kafka import QUICK, Reader, alert, new_group, produce, read_topic, until
 
+ROOT = Path(__file__).parents[2]
 MEMBER = """
     import sys
     from connectors.kafka import KafkaSource
@@ -68,6 +72,17 @@ def test_source_and_sink_outlive_a_killed_broker(kafka: ApacheKafka) -> None:
         until(lambda: source.commit({partition: 10}), "a commit")
     assert set(reader.flows()) == set(range(10))
     assert len(read_topic(kafka.address, alerts, 2)) == 2
+
+
+def test_the_image_of_the_compose_file_accepts_its_settings(kafka: ApacheKafka, tmp_path: Path) -> None:  # noqa: ARG001
+    """The program that the image runs first; one setting of ours makes it forget all of its own."""
+    settings = dict(re.findall(r'^ +(KAFKA_\w+): "(.+)"$', (ROOT / "compose.yaml").read_text(), re.MULTILINE))
+    folders = [f"--{name}-configs-dir={tmp_path}" for name in ("default", "mounted", "final")]
+    command = ["java", "-cp", classpath(), "kafka.docker.KafkaDockerWrapper", "setup", *folders]
+    cluster = {"CLUSTER_ID": "5L6g3nShT-eMCtK--X86sw", "KAFKA_LOG_DIRS": str(tmp_path / "log")}
+    run = subprocess.run(command, env={**os.environ, **settings, **cluster}, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert (tmp_path / "log" / "meta.properties").exists()
 
 
 @pytest.mark.slow

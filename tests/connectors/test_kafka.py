@@ -14,7 +14,8 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaTimeoutError
 
 from connectors.codecs import decode_alert
 from connectors.kafka import KafkaProblem, KafkaSink, KafkaSource, create_topics
@@ -310,11 +311,46 @@ def test_topics_that_exist_stay_as_they_are(broker: str, new_topic: NewTopic) ->
         assert len(source.poll(DEADLINE_S).assigned) == 3
 
 
+class WithAnOldView:
+    """A consumer that asks a former leader for offsets until it is made to look at the cluster anew."""
+
+    def __init__(self) -> None:
+        self.has_looked, self.at = False, -1
+
+    def beginning_offsets(self, parts: list[TopicPartition], timeout_ms: float) -> dict[TopicPartition, int]:
+        if not self.has_looked:
+            raise KafkaTimeoutError(f"Failed to get offsets by timestamps in {timeout_ms} ms")
+        return dict.fromkeys(parts, 7)
+
+    def topics(self) -> None:
+        self.has_looked = True
+
+    def seek(self, part: TopicPartition, offset: int) -> None:  # noqa: ARG002
+        self.at = offset
+
+    def resume(self, part: TopicPartition) -> None:
+        pass
+
+
+def test_where_a_partition_begins_is_asked_of_its_new_leader() -> None:
+    consumer = WithAnOldView()
+    source = KafkaSource("", "t", "g", consumer=consumer)
+    assert source.seek(Partition("t", 0), 3) == 7
+    assert consumer.at == 7
+
+
 def test_a_wrong_option_is_reported_without_its_value(broker: str) -> None:
     for client in (KafkaSource, KafkaSink):
         with pytest.raises(KafkaProblem, match="option") as raised:
             client(broker, "t", "g", sasl_pasword="secret").__enter__()
         assert "secret" not in str(raised.value)
+
+
+def test_one_table_of_options_serves_consumers_and_producers(broker: str, new_topic: NewTopic) -> None:
+    options = {"session_timeout_ms": 6000, "batch_size": 65536}  # of the consumer, of the producer
+    topic = new_topic(1)
+    with KafkaSource(broker, topic, new_group(), **options), KafkaSink(broker, topic, **options):
+        pass
 
 
 def test_a_client_looks_for_a_broker_every_second_unless_the_user_says_otherwise(broker: str) -> None:
