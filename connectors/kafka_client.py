@@ -12,6 +12,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka import errors as kafka_errors
 
 CONNECT_TIMEOUT_MS = 5_000
+CLOSE_TIMEOUT_S = 5.0
 RECONNECT_MS = 1_000  # most between two attempts; the client's own 30 s kept workers from a broker that was back
 FENCED = (
     "another worker of the same name has taken over, or this one stood still for too long: it stops here, and nothing "
