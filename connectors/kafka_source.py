@@ -28,6 +28,7 @@ LEADER_TIMEOUT_MS = 1_000  # to answer; one that is no leader any more answers a
 COMMITTED_TIMEOUT_MS = 60_000  # a killed worker's open transaction ends before
 SILENCE_TOLD = "silence told until "
 NOTHING_TOLD: Mapping[Partition, float] = MappingProxyType({})
+MOST_POLLED = 2_000  # records: a transaction costs some milliseconds, however few it holds
 _SLICE_S = 0.1  # how soon a poll notices that partitions came or went
 
 _COMMIT_REFUSED = (
@@ -204,6 +205,7 @@ class KafkaSource:
             "enable_auto_commit": False,
             "auto_offset_reset": "earliest",
             "allow_auto_create_topics": False,
+            "max_poll_records": MOST_POLLED,
             # Committed offsets are then those of finished transactions; of an open one the end is waited for.
             "isolation_level": "read_uncommitted" if self.through is None else "read_committed",
         }

@@ -16,6 +16,7 @@ from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer
 
+from connectors import kafka_source
 from scrnn_stream.cli import main
 
 STEPS = ("send_offsets_to_transaction", "commit_transaction")
@@ -62,7 +63,9 @@ class Doom:
 
 if __name__ == "__main__":
     consumer, when, step, n, topic, *arguments = sys.argv[1:]
-    KafkaConsumer.DEFAULT_CONFIG |= json.loads(consumer)
+    defaults = json.loads(consumer)
+    KafkaConsumer.DEFAULT_CONFIG |= defaults
+    kafka_source.MOST_POLLED = defaults.get("max_poll_records", kafka_source.MOST_POLLED)
     doom = Doom(when, step, int(n), topic)
     for name in ("send", *STEPS):
         doom.watch(name)
