@@ -106,9 +106,7 @@ class CheckpointStore:
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
-    def save(
-        self, partition: Partition, offset: int, stream: dict[str, Any], machines: Mapping[str, Keepable]
-    ) -> None:
+    def save(self, partition: Partition, offset: int, stream: dict[str, Any], machines: Mapping[str, Keepable]) -> None:
         """Keep what is known after everything before `offset`, with the generation before it.
 
         Only machines that have changed are encoded. Each is told its `place` when all is written.

@@ -82,5 +82,3 @@ class Entry:
     def to_state(self) -> dict[str, Any] | None:
         """The monitor's state; None while it is evicted."""
         return None if self.monitor is None else self.monitor.to_state()
-
-

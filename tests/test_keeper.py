@@ -27,9 +27,7 @@ class Flaky(CheckpointStore):
         self.fails, self.takes_s = False, 0.0
         self.tried: list[Partition] = []
 
-    def save(
-        self, partition: Partition, offset: int, stream: dict[str, Any], machines: Mapping[str, Keepable]
-    ) -> None:
+    def save(self, partition: Partition, offset: int, stream: dict[str, Any], machines: Mapping[str, Keepable]) -> None:
         self.tried.append(partition)
         self._fail("No space left on device")
         super().save(partition, offset, stream, machines)
@@ -130,5 +128,7 @@ def test_a_state_that_cannot_be_read_ends_the_work_with_one_line_after_some_atte
     with pytest.raises(StoreProblem) as raised:
         keeper.fetch("pump-4", place)
     assert len(caplog.messages) == n_tried - 1
-    told = "the state of pump-4 cannot be read: /models: Input/output error; nothing is lost: start again when it can be"
+    told = (
+        "the state of pump-4 cannot be read: /models: Input/output error; nothing is lost: start again when it can be"
+    )
     assert str(raised.value) == told

@@ -131,9 +131,7 @@ class WatchedStore(CheckpointStore):
         super().__init__(directory)
         self.journal = journal
 
-    def save(
-        self, partition: Partition, offset: int, stream: dict[str, Any], machines: Mapping[str, Keepable]
-    ) -> None:
+    def save(self, partition: Partition, offset: int, stream: dict[str, Any], machines: Mapping[str, Keepable]) -> None:
         self.journal.note("save")
         super().save(partition, offset, stream, machines)
         self.journal.note("saved")
