@@ -172,7 +172,7 @@ class CheckpointStore:
         return places
 
     def _remove_later(self, ledger: Ledger, offset: int, offsets: list[int]) -> None:
-        """Those beyond are of a topic that was made anew, or of offsets that were reset; or this worker was replaced."""
+        """Those beyond are of a topic made anew, or of offsets that were reset; or this worker has been replaced."""
         later = [other for other in offsets if other > offset]
         if any(ledger.name(other) not in ledger.known for other in later):
             raise StoreProblem(f"{self}: another worker has written {ledger.name(max(later))} meanwhile")

@@ -13,17 +13,14 @@ class Thing:
     """A machine with a number for a state, and as many bytes as asked."""
 
     def __init__(self, number: int, n_bytes: int = 0) -> None:
-        self.n_bytes = n_bytes
+        self.ballast = bytes(n_bytes)
         self.place: Place | None = None
         self.is_evicted = False
         self.change(number)
 
     def change(self, number: int) -> None:
         self.number, self.place = number, None
-
-    @property
-    def tree(self) -> dict[str, Any]:
-        return {"number": self.number, "ballast": bytes(self.n_bytes)}
+        self.tree: dict[str, Any] = {"number": number, "ballast": self.ballast}
 
     def to_state(self) -> dict[str, Any] | None:
         return None if self.is_evicted else self.tree

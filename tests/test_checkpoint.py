@@ -57,10 +57,9 @@ def test_nothing_is_created_before_the_first_save(store: CheckpointStore) -> Non
 
 
 def test_a_saved_state_is_loaded(store: CheckpointStore) -> None:
-    class Machine(Thing):
-        tree = {"numbers": [1, 0.1], "array": np.arange(3.0)}
-
-    store.save(HERE, 7, {"time": 0.1}, {"m": Machine(1)})
+    machine = Thing(1)
+    machine.tree = {"numbers": [1, 0.1], "array": np.arange(3.0)}
+    store.save(HERE, 7, {"time": 0.1}, {"m": machine})
     offset, tree = store.load(HERE, at_most=7) or (0, {})
     assert (offset, tree["time"], tree["monitors"][0]["numbers"]) == (7, 0.1, [1, 0.1])
     np.testing.assert_array_equal(tree["monitors"][0]["array"], np.arange(3.0))
@@ -125,13 +124,12 @@ def test_a_directory_in_place_of_a_file_is_passed_over(store: CheckpointStore) -
 
 
 def test_a_state_that_cannot_be_encoded_leaves_the_store_as_it_was(store: CheckpointStore) -> None:
-    class Machine(Thing):
-        tree = {"a": object()}
-
+    machine = Thing(1)
+    machine.tree = {"a": object()}
     filled(store, 10, 20)
     before = files(store)
     with pytest.raises(NotImplementedError):
-        store.save(HERE, 30, {}, {"m": Machine(1)})
+        store.save(HERE, 30, {}, {"m": machine})
     assert files(store) == before
 
 
