@@ -19,7 +19,7 @@ WARN_EVERY_S = 600.0
 PATIENCE_S = 5.0  # a store that failed after longer is not tried again for the other partitions
 MOST_OF_TIME = 10.0  # a store that fails slowly holds up the work for at most one part in so many
 WAITS_S = (0.2, 1.0, 5.0, 15.0)  # between the attempts to read the state of one machine
-FETCH_PATIENCE_S = 60.0  # none is begun later: Kafka gives a worker up that does not poll for five minutes
+FETCH_PATIENCE_S = 90.0  # none is begun later: Kafka gives a worker up that does not poll for five minutes
 
 ToKeep = tuple[dict[str, Any], Mapping[str, Keepable]]  # of a partition: its own numbers, and its machines
 
