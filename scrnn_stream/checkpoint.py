@@ -1,231 +1,272 @@
-"""The files that hold the state of a partition: written whole or not at all, two generations kept."""
+"""What the machines of a partition have learned, on file: a manifest for each offset, and segments with the states.
+
+A checkpoint writes the states of the machines that have changed into new segments, and then a small manifest that says
+of each machine where its state lies. A file is never altered, so the manifests before stay whole; segments that none of
+them needs any more are removed.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
-import re
-import tempfile
-import time
-import uuid
-from collections.abc import Iterator
-from functools import cached_property
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
-
-import fsspec
-from fsspec.core import url_to_fs
-from fsspec.implementations.local import LocalFileSystem
+from typing import Any, NamedTuple, Protocol
 
 from scrnn_stream.encoding import EncodingError, decode, encode
+from scrnn_stream.ledger import Ledger, Manifest
 from scrnn_stream.records import Partition
+from scrnn_stream.segments import SEGMENT_BYTES, Place, SegmentWriter, read_states
+from scrnn_stream.store import Store, StoreProblem
 
 logger = logging.getLogger(__name__)
 
 N_KEPT = 2  # generations
-TIMEOUT_S = 60.0  # of a step of an object store; Kafka gives a worker up that does not poll for five minutes
-LEFT_OVER_S = 600.0  # a temporary file that nobody has touched for so long belongs to nobody any more
-TEMPORARY = ".ckpt-"
-PROBE = bytes(4096)  # an empty file can be made on a full disk
-LOCAL = ("file", "local")
+MOST_SMALL = 100  # segments of less than an eighth of their greatest size: one more, and they are written together
 
 
-class StoreProblem(Exception):
-    """Checkpoints cannot be kept or read there; the message is one line without secrets."""
+class Keepable(Protocol):
+    """A machine as a checkpoint sees it."""
+
+    place: Place | None  # where its state lies in the store; None if that has changed since
+
+    def to_state(self) -> dict[str, Any] | None:
+        """Its state as plain data; None if it is in the store alone."""
+        ...
+
+    def outline(self) -> list[Any]:
+        """The few numbers of it that must be known without its state."""
+        ...
+
+
+class Kept(NamedTuple):
+    """A machine as a manifest knows it."""
+
+    place: Place
+    outline: list[Any]
+
+
+class Checkpoint:
+    """A manifest that was read; its states are on file.
+
+    Attributes
+    ----------
+    stream
+        What is known of the partition as a whole.
+    machines
+        By name, in the order in which they were first heard.
+    """
+
+    def __init__(self, store: Store, offset: int, manifest: Manifest) -> None:
+        segments = list(manifest.segments)
+        self.offset, self.stream = offset, manifest.stream
+        self.machines = {
+            name: Kept(Place(segments[number], begin, size), outline)
+            for name, (number, begin, size, outline) in manifest.machines.items()
+        }
+        self._store = store
+
+    def states(self) -> Iterator[tuple[str, bytes]]:
+        """The encoded state of each machine, its checksum verified; one segment in memory at a time."""
+        return read_states(self._store, {name: kept.place for name, kept in self.machines.items()})
 
 
 class CheckpointStore:
-    """Checkpoints of one consumer group under a directory or URL, one file for each partition and offset.
+    """Checkpoints of one consumer group under a directory or URL.
 
     Parameters
     ----------
     url
-        A path, or any URL of fsspec: ``file:///var/lib/models``, ``s3://bucket/prefix``. Credentials and options come
-        from fsspec's own configuration or its driver's. Whatever ``str`` shows of it is without secrets.
+        As a :class:`~scrnn_stream.store.Store` takes it.
+    segment_bytes
+        Most bytes of a segment, unless a single state is larger; a checkpoint needs about twice as much memory.
 
     Raises
     ------
     StoreProblem
-        If fsspec does not know the protocol, or the package of its driver is missing. Nothing is opened yet.
+        If there can be no such store. Nothing is opened yet.
     """
 
-    def __init__(self, url: str | Path) -> None:
-        self.url = str(url)
-        self.directory = _local(self.url)  # None: the store is elsewhere
-        if self.directory is None:
-            self._check_driver()
+    def __init__(self, url: str | Path, segment_bytes: int = SEGMENT_BYTES) -> None:
+        self.files = Store(url)
+        self.segment_bytes = segment_bytes
+        self._ledgers: dict[Partition, Ledger] = {}
 
     def __str__(self) -> str:
-        if self.directory is not None:
-            return self.url
-        return re.sub(r"\?.*", "?***", re.sub(r"://.*@", "://***@", self.url, flags=re.DOTALL), flags=re.DOTALL)
+        return str(self.files)
+
+    @property
+    def directory(self) -> Path | None:
+        """Where the files lie, None if that is elsewhere."""
+        return self.files.directory
 
     def open(self) -> None:
-        """Make the store, write to it and read it, and clear away what killed writers left.
+        """Make the store, write to it and read it. StoreProblem if that is not possible."""
+        self.files.open()
 
-        Raises
-        ------
-        StoreProblem
-            If that is not possible.
-        """
-        name = f"{TEMPORARY}{uuid.uuid4().hex}.tmp"
-        with self._explained():
-            self._write(name, PROBE)
-            self._do("cat_file", name)
-            self._remove(name)
-        for path in self.directory.glob(f"{TEMPORARY}*.tmp") if self.directory is not None else ():
-            with contextlib.suppress(OSError):  # another worker may be clearing up too
-                if time.time() - path.stat().st_mtime > LEFT_OVER_S:
-                    path.unlink()
+    # -- writing ------------------------------------------------------------------------------------------------------
 
-    def save(self, partition: Partition, offset: int, state: dict[str, Any]) -> None:
-        """Keep the state after everything before `offset`; atomically, with the generation before it.
+    def save(self, partition: Partition, offset: int, stream: dict[str, Any], machines: Mapping[str, Keepable]) -> None:
+        """Keep what is known after everything before `offset`, with the generation before it.
+
+        Only machines that have changed are encoded. Each is told its `place` when all is written.
 
         Raises
         ------
         StoreProblem
             If it could not be kept; the generations before are then still there.
         """
-        data = encode(state)
-        with self._explained():
-            kept = self._offsets(partition)
-            for later in kept:
-                if later > offset:  # of a topic that was made anew, or of offsets that were reset
-                    self._remove(_name(partition, later))
-            self._write(_name(partition, offset), data)
-            for old in sorted({offset, *(before for before in kept if before < offset)})[:-N_KEPT]:
-                self._remove(_name(partition, old))
+        ledger = self._ledger(partition)
+        offsets = ledger.offsets(self.files.names())
+        self._remove_later(ledger, offset, offsets)
+        kept = [before for before in offsets if before < offset]
+        if ledger.is_untidy:  # what a killed or failed writer left must not fill the store
+            self._tidy(ledger, [*kept, *({offset} & set(offsets))], machines)
+        ledger.is_untidy = True
+        places = self._write(ledger, offset, stream, machines)
+        for name, machine in machines.items():
+            machine.place = places[name]
+        kept.append(offset)
+        for old in kept[:-N_KEPT]:
+            self._remove(ledger, old)
+        self._tidy(ledger, kept[-N_KEPT:], machines)
 
-    def load(self, partition: Partition, at_most: int) -> tuple[int, dict[str, Any]] | None:
-        """The newest readable checkpoint whose offset is not beyond `at_most`; a bad one is told and passed over."""
+    def _write(
+        self, ledger: Ledger, offset: int, stream: dict[str, Any], machines: Mapping[str, Keepable]
+    ) -> dict[str, Place]:
+        """First the states, then the manifest that says where they are."""
+        writer = SegmentWriter(self.files, f"{ledger.stem}@{offset}", self.segment_bytes, ledger.known)
+        places = self._write_states(machines, _stale(machines, ledger.sizes, self.segment_bytes), writer)
+        ledger.sizes |= writer.sizes
+        segments = {place.segment: ledger.sizes[place.segment] for place in places.values()}
+        number = {segment: n for n, segment in enumerate(segments)}
+        kept = {
+            name: (number[(at := places[name]).segment], at.begin, at.size, machine.outline())
+            for name, machine in machines.items()
+        }
+        name = ledger.name(offset)
+        ledger.known.add(name)
+        ledger.segments.pop(name, None)  # if the write fails, it is not certain which of two is there
+        self.files.write(name, encode({"stream": stream, "segments": segments, "machines": kept}))
+        ledger.segments[name] = set(segments)
+        return places
+
+    def _write_states(
+        self, machines: Mapping[str, Keepable], stale: set[str], writer: SegmentWriter
+    ) -> dict[str, Place]:
+        """Where the state of each machine lies; those without one in memory are copied from stale segments."""
+        places, to_copy = {}, {}
+        for name, machine in machines.items():
+            if machine.place is not None and machine.place.segment not in stale:
+                places[name] = machine.place
+            elif (state := machine.to_state()) is not None:
+                places[name] = writer.add(encode(state))
+            elif machine.place is not None:
+                to_copy[name] = machine.place
         try:
-            with self._explained():
-                offsets = [offset for offset in self._offsets(partition) if offset <= at_most]
+            for name, data in read_states(self.files, to_copy):
+                places[name] = writer.add(data)
+        except EncodingError as error:
+            raise StoreProblem(f"{self}: {error}") from None
+        writer.flush()
+        return places
+
+    def _remove_later(self, ledger: Ledger, offset: int, offsets: list[int]) -> None:
+        """Those beyond are of a topic made anew, or of offsets that were reset; or this worker has been replaced."""
+        later = [other for other in offsets if other > offset]
+        if any(ledger.name(other) not in ledger.known for other in later):
+            raise StoreProblem(f"{self}: another worker has written {ledger.name(max(later))} meanwhile")
+        for other in later:
+            self._remove(ledger, other)
+
+    def _remove(self, ledger: Ledger, offset: int) -> None:
+        name = ledger.name(offset)
+        self.files.remove(name)
+        ledger.known.discard(name)
+        ledger.segments.pop(name, None)
+
+    def _tidy(self, ledger: Ledger, offsets: list[int], machines: Mapping[str, Keepable]) -> None:
+        """Remove segments that nothing needs; not those of another worker, which may be about to write its manifest."""
+        needed = {machine.place.segment for machine in machines.values() if machine.place is not None}
+        for offset in offsets:
+            try:
+                needed.update(self._segments(ledger, offset))
+            except EncodingError:
+                continue  # it will be passed over
+            except StoreProblem as problem:
+                logger.info("segments are not tidied: %s", problem)
+                return
+        for name in ledger.unneeded(needed):
+            self.files.remove(name)
+            ledger.known.discard(name)
+            ledger.sizes.pop(name, None)
+        ledger.is_untidy = False
+
+    def _segments(self, ledger: Ledger, offset: int) -> set[str]:
+        name = ledger.name(offset)
+        if name not in ledger.segments:
+            ledger.read(name, self.files.read(name))
+        return ledger.segments[name]
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def take_up(self, partition: Partition, at_most: int, take: Callable[[Checkpoint], None]) -> int | None:
+        """The offset of the newest checkpoint, not beyond `at_most`, that can be taken; None if there is none.
+
+        `take` reads all its states; whatever it cannot use is told, and passed over.
+        """
+        self._ledgers.pop(partition, None)  # other workers may have written since
+        try:
+            ledger = self._ledger(partition)
         except StoreProblem as problem:
             logger.warning("checkpoints cannot be looked up: %s", problem)
             return None
-        for offset in reversed(offsets):
-            name = _name(partition, offset)
+        for offset in reversed([offset for offset in ledger.offsets(ledger.known) if offset <= at_most]):
+            name = ledger.name(offset)
             try:
-                with self._explained():
-                    data = self._do("cat_file", name)
-                return offset, decode(data)
+                take(Checkpoint(self.files, offset, ledger.read(name, self.files.read(name))))
             except (StoreProblem, EncodingError) as error:
                 logger.warning("checkpoint %s is passed over: %s", name, error)
+            except (LookupError, TypeError, ValueError) as error:
+                logger.warning("checkpoint %s of another program is passed over: %r", name, error)
+            else:
+                return offset
         return None
 
-    # -- the file system ----------------------------------------------------------------------------------------------
+    def load(self, partition: Partition, at_most: int) -> tuple[int, dict[str, Any]] | None:
+        """The newest readable checkpoint with all its states, as one tree: to look into, not to go on with."""
+        trees: list[dict[str, Any]] = []
 
-    @cached_property
-    def _place(self) -> tuple[Any, str]:
-        """A file system of fsspec, and where in it the files lie."""
-        if self.directory is not None:
-            return LocalFileSystem(), str(self.directory)
-        files, root = url_to_fs(self.url)
-        return files, root.rstrip("/")
+        def take(checkpoint: Checkpoint) -> None:
+            states = {name: decode(data) for name, data in checkpoint.states()}
+            trees.append(checkpoint.stream | {"monitors": [states[name] for name in checkpoint.machines]})
 
-    def _do(self, step: str, name: str, *arguments: Any, **options: Any) -> Any:
-        files, root = self._place
-        if files.async_impl:
-            options["timeout"] = TIMEOUT_S
-        return getattr(files, step)(f"{root}/{name}" if name else root, *arguments, **options)
+        offset = self.take_up(partition, at_most, take)
+        return None if offset is None else (offset, trees[-1])
 
-    def _offsets(self, partition: Partition) -> list[int]:
-        files, _ = self._place
-        files.invalidate_cache()  # other workers write there too
+    def fetch(self, place: Place) -> dict[str, Any]:
+        """The state that lies there. StoreProblem if it cannot be read, or is damaged."""
         try:
-            paths = self._do("ls", "", detail=False)
-        except FileNotFoundError:
-            return []
-        pattern = re.compile(rf"{re.escape(_stem(partition))}@(\d+)\.ckpt")
-        names = (path.rpartition("/")[2] for path in paths)
-        return sorted(int(match[1]) for match in map(pattern.fullmatch, names) if match)
+            return decode(self.files.read(place.segment, place.begin, place.begin + place.size))
+        except EncodingError as error:
+            raise StoreProblem(f"{self}: {place.segment}: {error}") from None
 
-    def _write(self, name: str, data: bytes) -> None:
-        """At the first time the directory may be missing; an object store has none, and its bucket is not ours."""
-        try:
-            self._put(name, data)
-        except FileNotFoundError:
-            if self._place[0].async_impl:
-                raise
-            self._do("makedirs", "", exist_ok=True)
-            self._put(name, data)
-
-    def _put(self, name: str, data: bytes) -> None:
-        """All or nothing: an object store does so by itself."""
-        if self.directory is not None:
-            write_atomically(self.directory / name, data)
-        else:
-            self._do("pipe_file", name, data)
-
-    def _remove(self, name: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            self._do("rm_file", name)
-
-    # -- what is said when it fails -----------------------------------------------------------------------------------
-
-    def _check_driver(self) -> None:
-        for protocol in self.url.partition("://")[0].split("::"):
-            try:
-                fsspec.get_filesystem_class(protocol)
-            except ImportError as error:
-                raise StoreProblem(f"{self}: the driver of {protocol}:// is missing: {error} (with pip)") from error
-            except ValueError as error:
-                hint = "name a directory, or a URL that fsspec knows, such as s3://bucket/prefix"
-                raise StoreProblem(f"{self}: unknown protocol {protocol!r}: {hint}") from error
-
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Drivers raise whatever they like, and some of them quote the URL."""
-        try:
-            yield
-        except Exception as error:
-            reason = getattr(error, "strerror", None) or self._reason(error)
-            raise StoreProblem(f"{self}: {_masked(' '.join(str(reason).split()))}") from None
-
-    def _reason(self, error: Exception) -> str:
-        if isinstance(error, TimeoutError):
-            return f"no answer within {TIMEOUT_S:g} s"
-        kind = type(error).__name__
-        return f"{kind}: {error}" if str(error) and str(self) == self.url else kind
+    def _ledger(self, partition: Partition) -> Ledger:
+        """Of the files that are there now, the first time."""
+        if partition not in self._ledgers:
+            self._ledgers[partition] = Ledger(partition, self.files.names())
+        return self._ledgers[partition]
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a reader finds the old one or the new one, never a part; safe against a power cut."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY, suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+def _stale(machines: Mapping[str, Keepable], sizes: Mapping[str, int], segment_bytes: int) -> set[str]:
+    """Segments to leave: less than half of one is needed still, or there are too many small ones.
 
-
-def _local(url: str) -> Path | None:
-    protocol, found, _ = url.partition("://")
-    if not found:
-        return Path(url).absolute()
-    return Path(LocalFileSystem._strip_protocol(url)) if protocol in LOCAL else None
-
-
-def _masked(text: str) -> str:
-    """The URLs in it without user, password and parameters."""
-    return re.sub(r"(://[^\s?]*)\?\S*", r"\1?***", re.sub(r"://\S*@", "://***@", text))
-
-
-def _stem(partition: Partition) -> str:
-    return f"{quote(partition.topic, safe='')}-{partition.number}"
-
-
-def _name(partition: Partition, offset: int) -> str:
-    return f"{_stem(partition)}@{offset}.ckpt"
+    So a store holds at most twice what is needed, and what is copied to leave a segment is less than is gained.
+    """
+    needed: Counter[str] = Counter()
+    for machine in machines.values():
+        if machine.place is not None:
+            needed[machine.place.segment] += machine.place.size
+    stale = {name for name, size in needed.items() if 2 * size < sizes[name]}
+    small = {name for name in needed if sizes[name] < segment_bytes / 8}
+    return stale | small if len(small) > MOST_SMALL else stale

@@ -60,6 +60,7 @@ def _run(options: argparse.Namespace) -> int:
     from connectors.broker import BrokerProblem
     from connectors.files import InputError
     from connectors.kafka import KafkaProblem
+    from scrnn_stream.store import StoreProblem
 
     try:
         if options.command == "replay":
@@ -73,7 +74,7 @@ def _run(options: argparse.Namespace) -> int:
         from scrnn_stream.demo import demo
 
         return demo(options)
-    except (InputError, KafkaProblem, BrokerProblem) as error:
+    except (InputError, KafkaProblem, BrokerProblem, StoreProblem) as error:
         raise UsageError(str(error)) from error
 
 
@@ -109,6 +110,9 @@ def _parser() -> argparse.ArgumentParser:
         "--checkpoints", metavar="URL", help="directory, or s3:// and the like, of models [.scrnn-stream/GROUP]"
     )
     run.add_argument("--checkpoint-every", metavar="SECONDS", type=_positive, help="[30]")
+    run.add_argument(
+        "--max-machines", metavar="N", type=_whole, help="so many stay in memory, the others in checkpoints [all]"
+    )
     run.add_argument("--rebuild", action="store_true", help="pass over the checkpoints and learn again from the topic")
     run.add_argument("--warmup", metavar="SPAN", help="how far back that reaches, such as 12h or 7d [all of the topic]")
     _add_settings(run)
@@ -147,6 +151,13 @@ def _positive(text: str) -> float:
     if not (math.isfinite(number) and number > 0):
         raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
     return number
+
+
+def _whole(text: str) -> int:
+    number = _positive(text)
+    if number != int(number):
+        raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}")
+    return int(number)
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -35,10 +35,12 @@ DEFAULTS: dict[str, Any] = {  # of `run`; `replay` passes over them, so that bot
     "delivery": EXACTLY_ONCE,
     "checkpoints": None,
     "checkpoint_every": CHECKPOINT_EVERY_S,
+    "max_machines": None,
     "warmup": None,
 }
 TABLES = ("kafka", "sensors", "machines")  # the first: security_protocol, sasl_mechanism and so on
-POSITIVE = (*BUDGETS, "checkpoint_every")
+POSITIVE = (*BUDGETS, "checkpoint_every", "max_machines")
+WHOLE = (*(name for name in Settings.names() if name not in BUDGETS), "max_machines")
 
 
 class Configuration(NamedTuple):
@@ -122,10 +124,12 @@ class _File:
             raise UsageError(f"{self.path}: unknown {what} {name!r}{hint}")
 
     def _check_type(self, name: str, value: Any) -> None:
-        if name in POSITIVE:
+        if name in WHOLE and (isinstance(value, bool) or not isinstance(value, int)):
+            right, what = False, "a whole number"
+        elif name in POSITIVE:
             right, what = _is_number(value) and value > 0, "a number above 0"
-        elif name in Settings.names():
-            right, what = isinstance(value, int) and not isinstance(value, bool), "a whole number"
+        elif name in WHOLE:
+            right, what = True, "a whole number"
         elif name == "delivery":
             right, what = value in DELIVERIES, " or ".join(DELIVERIES)
         else:

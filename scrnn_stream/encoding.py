@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 MAGIC = b"SCRNNCKP"
-VERSION = 5  # raise it when the state of any part changes its shape
+VERSION = 6  # raise it when the state of any part changes its shape
 HEADER = struct.Struct(">8sH32s")
 ARRAY = 1  # MessagePack extension code
 DTYPES = ("float32", "float64", "int64", "bool")
@@ -38,6 +38,24 @@ def decode(data: bytes) -> dict[str, Any]:
     EncodingError
         If the bytes are foreign, damaged, or of another version.
     """
+    payload = verified(data)
+    try:
+        state = msgspec.msgpack.decode(payload, ext_hook=_from_extension)
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError, struct.error) as error:
+        raise EncodingError(f"it cannot be read: {error}") from None
+    if not isinstance(state, dict):
+        raise EncodingError("without state")
+    return state
+
+
+def verified(data: bytes) -> memoryview:
+    """What follows the header, after its checksum was found to be right; `decode` reads it.
+
+    Raises
+    ------
+    EncodingError
+        If the bytes are foreign, damaged, or of another version.
+    """
     if not data.startswith(MAGIC) and not MAGIC.startswith(data):
         raise EncodingError("not written by scrnn-stream")
     if len(data) < HEADER.size:
@@ -46,16 +64,10 @@ def decode(data: bytes) -> dict[str, Any]:
     if version != VERSION:
         writer = "a newer" if version > VERSION else "an older"
         raise EncodingError(f"state of version {version}, of {writer} program; this one reads version {VERSION}")
-    payload = data[HEADER.size :]
+    payload = memoryview(data)[HEADER.size :]
     if hashlib.sha256(payload).digest() != digest:
         raise EncodingError("damaged or truncated: the checksum does not match")
-    try:
-        state = msgspec.msgpack.decode(payload, ext_hook=_from_extension)
-    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError, struct.error) as error:
-        raise EncodingError(f"it cannot be read: {error}") from None
-    if not isinstance(state, dict):
-        raise EncodingError("without state")
-    return state
+    return payload
 
 
 def _to_extension(value: Any) -> Any:

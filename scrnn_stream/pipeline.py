@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from scrnn_stream.alert import Alert
+from scrnn_stream.checkpoint import Checkpoint
+from scrnn_stream.encoding import decode
 from scrnn_stream.episodes import Budget
 from scrnn_stream.monitor import Monitor, Verdict
 from scrnn_stream.records import Partition, Record, Rejected
+from scrnn_stream.register import Entry, Outline
+from scrnn_stream.segments import Place
 from scrnn_stream.settings import Settings
 
 MAX_FUTURE_S = 3600.0  # a record may be this far ahead of the broker's clock
 MAX_LEAP_S = 366 * 86400.0  # where there is no broker, time may leap this far ahead of the stream
 
 Observer = Callable[[Record | Rejected, Verdict], None]
+Fetch = Callable[[str, Place], dict[str, Any]]  # the state of a machine that lies there
 
 
 class Outcome(NamedTuple):
@@ -35,11 +41,18 @@ class Pipeline:
     ----------
     settings
         What the user set.
+
+    Attributes
+    ----------
+    fetch
+        Brings the state of an evicted machine back; set by whoever evicts.
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
+        self.fetch: Fetch | None = None
         self._streams: dict[Partition, _Stream] = {}
+        self._ticks = itertools.count()
 
     def process(self, messages: Iterable[Record | Rejected], observe: Observer | None = None) -> Outcome:
         """Take messages in log order; `observe` is told of each one with its verdict."""
@@ -69,18 +82,28 @@ class Pipeline:
 
     @property
     def monitors(self) -> Iterator[Monitor]:
-        """Of all machines that have sent records."""
-        for stream in self._streams.values():
-            yield from stream.monitors.values()
+        """Of the machines that are in memory: without eviction, of all that have sent records."""
+        return (entry.monitor for entry in self._entries if entry.monitor is not None)
+
+    @property
+    def outlines(self) -> Iterator[Outline]:
+        """What is known of each machine that has sent records, evicted or not."""
+        return (entry.known for entry in self._entries)
 
     @property
     def n_machines(self) -> int:
-        return sum(len(stream.monitors) for stream in self._streams.values())
+        return sum(len(stream.entries) for stream in self._streams.values())
+
+    @property
+    def n_in_memory(self) -> int:
+        """Machines that are not evicted."""
+        return sum(entry.monitor is not None for entry in self._entries)
 
     @property
     def budget(self) -> Budget:
         """Alerts asked for and raised so far, over all machines."""
-        return Budget.total(self.settings.budget_per_day, (monitor.budget for monitor in self.monitors))
+        asked = self.settings.budget_per_day
+        return Budget.total(asked, (outline.budget(asked) for outline in self.outlines))
 
     @property
     def n_duplicates(self) -> int:
@@ -89,38 +112,91 @@ class Pipeline:
 
     def monitor(self, partition: Partition, machine: str) -> Monitor:
         """The monitor of a machine that has sent records."""
-        return self._streams[partition].monitors[machine]
+        stream = self._streams[partition]
+        return stream.present(stream.entries[machine])
 
     def drop(self, partition: Partition) -> None:
         """Forget a partition that belongs to someone else now."""
         self._streams.pop(partition, None)
 
+    # -- state --------------------------------------------------------------------------------------------------------
+
     def to_state(self, partition: Partition) -> dict[str, Any]:
         """All that is known of a partition, as plain data."""
-        return self._stream(partition).to_state()
+        stream = self._stream(partition)
+        monitors = [entry.to_state() or self._fetch(entry) for entry in stream.entries.values()]
+        return {"monitors": monitors, **stream.numbers()}
 
     def restore(self, partition: Partition, state: dict[str, Any]) -> None:
-        self._streams[partition] = _Stream.from_state(state, self.settings)
+        """Go on from `to_state`."""
+        stream = _Stream(self)
+        for of_one in state["monitors"]:
+            stream.enter(Entry(of_one["machine"], Monitor.from_state(of_one, self.settings), None, None))
+        stream.set_numbers(state)
+        self._streams[partition] = stream
+
+    def to_keep(self, partition: Partition) -> tuple[dict[str, Any], Mapping[str, Entry]]:
+        """What a checkpoint is made of: the stream's own numbers, and its machines."""
+        stream = self._stream(partition)
+        return stream.numbers(), stream.entries
+
+    def recover(self, partition: Partition, checkpoint: Checkpoint, n_most: int | None = None) -> None:
+        """Go on from a checkpoint, with at most so many machines in memory; of the others the states are verified."""
+        stream = _Stream(self)
+        stream.set_numbers(checkpoint.stream)
+        outlines = {name: Outline(name, *kept.outline) for name, kept in checkpoint.machines.items()}
+        for name, kept in checkpoint.machines.items():
+            stream.entries[name] = Entry(name, None, kept.place, outlines[name])
+        last_heard = sorted(outlines, key=lambda name: outlines[name].heard_at, reverse=True)
+        room = len(last_heard) if n_most is None else max(0, n_most - self.n_in_memory)
+        wanted = set(last_heard[:room])
+        for name in reversed(last_heard):
+            stream.entries[name].used = next(self._ticks)
+        for name, data in checkpoint.states():
+            if name in wanted:
+                stream.entries[name].monitor = Monitor.from_state(decode(data), self.settings)
+        self._streams[partition] = stream
+
+    # -- eviction -----------------------------------------------------------------------------------------------------
+
+    def evict(self, n_most: int) -> None:
+        """Let go of the machines that were heard least recently, beyond so many, if the store has them as they are."""
+        n_beyond = self.n_in_memory - n_most
+        if n_beyond > 0:
+            present = sorted((e for e in self._entries if e.monitor is not None), key=lambda entry: entry.used)
+            for entry in present[:n_beyond]:
+                if entry.place is not None:
+                    entry.evict()
+
+    def _fetch(self, entry: Entry) -> dict[str, Any]:
+        if self.fetch is None or entry.place is None:
+            raise RuntimeError(f"{entry.machine} is neither in memory nor in a store")
+        return self.fetch(entry.machine, entry.place)
+
+    @property
+    def _entries(self) -> Iterator[Entry]:
+        return (entry for stream in self._streams.values() for entry in stream.entries.values())
 
     def _stream(self, partition: Partition) -> _Stream:
         if partition not in self._streams:
-            self._streams[partition] = _Stream(self.settings)
+            self._streams[partition] = _Stream(self)
         return self._streams[partition]
 
 
 class _Stream:
     """A partition: its machines and its time, the largest event time accepted."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.monitors: dict[str, Monitor] = {}
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
+        self.entries: dict[str, Entry] = {}  # in the order in which they were first heard
         self.time = -math.inf
         self.next_offset = 0
         self.n_duplicates = 0
         self._next_check = math.inf  # stream time before which no machine can be silent
 
     def process(self, record: Record) -> tuple[Record | Rejected, Verdict]:
-        monitor = self.monitors.get(record.machine)
+        entry = self.entries.get(record.machine)
+        monitor = None if entry is None else entry.monitor or self.present(entry)
         last = monitor.sensors.last if monitor is not None else None
         reason = self._refusal(record, last)
         if reason is not None:
@@ -129,9 +205,11 @@ class _Stream:
             self.n_duplicates += 1
             return record, Verdict(math.nan, bool(monitor and monitor.is_open), [])
         silent = self.tell_silence(record.time) if record.time is not None else []
-        if monitor is None:
-            monitor = self.monitors[record.machine] = Monitor(record.machine, self.settings)
+        if entry is None or monitor is None:
+            monitor = Monitor(record.machine, self.pipeline.settings)
+            entry = self.enter(Entry(record.machine, monitor, None, None))
         verdict = monitor.process(record)
+        entry.place, entry.used = None, next(self.pipeline._ticks)
         verdict.alerts[:0] = silent
         if record.time is None:
             return record, verdict
@@ -139,6 +217,17 @@ class _Stream:
         monitor.sensors.heard_at = self.time
         self._next_check = min(self._next_check, self.time + monitor.sensors.silence_limit)
         return record, verdict
+
+    def enter(self, entry: Entry) -> Entry:
+        """A machine that was not known before."""
+        self.entries[entry.machine] = entry
+        return entry
+
+    def present(self, entry: Entry) -> Monitor:
+        """The monitor of a machine, brought back if it is evicted."""
+        if entry.monitor is None:
+            entry.monitor = Monitor.from_state(self.pipeline._fetch(entry), self.pipeline.settings)
+        return entry.monitor
 
     def tell_silence(self, until: float) -> list[Alert]:
         """Alerts of the machines that fell silent before the stream stood at `until`.
@@ -154,11 +243,15 @@ class _Stream:
     def _check_silence(self, time: float) -> list[Alert]:
         alerts: list[Alert] = []
         self._next_check = math.inf
-        for monitor in self.monitors.values():
-            sensors = monitor.sensors
-            alerts += sensors.check_silence(time)
-            if not sensors.is_silent:
-                self._next_check = min(self._next_check, sensors.heard_at + sensors.silence_limit)
+        for entry in self.entries.values():
+            if entry.monitor is not None or entry.may_be_silent(time):
+                told = self.present(entry).sensors.check_silence(time)
+                if told:
+                    alerts += told
+                    entry.place = None
+            silence = entry.monitor.sensors if entry.monitor is not None else entry.known
+            if not silence.is_silent:
+                self._next_check = min(self._next_check, silence.heard_at + silence.silence_limit)
         return alerts
 
     def _refusal(self, record: Record, last: Record | None) -> str | None:
@@ -175,22 +268,18 @@ class _Stream:
             return f"timestamp leaps {record.time - self.time:g} s ahead, more than {MAX_LEAP_S:g}"
         return None
 
-    def to_state(self) -> dict[str, Any]:
+    def numbers(self) -> dict[str, Any]:
+        """What is known beside the machines, as plain data."""
         return {
-            "monitors": [monitor.to_state() for monitor in self.monitors.values()],
             "time": self.time,
             "next_offset": self.next_offset,
             "n_duplicates": self.n_duplicates,
             "next_check": self._next_check,
         }
 
-    @classmethod
-    def from_state(cls, state: dict[str, Any], settings: Settings) -> _Stream:
-        stream = cls(settings)
-        stream.monitors = {m["machine"]: Monitor.from_state(m, settings) for m in state["monitors"]}
-        stream.time, stream.next_offset = state["time"], state["next_offset"]
-        stream.n_duplicates, stream._next_check = state["n_duplicates"], state["next_check"]
-        return stream
+    def set_numbers(self, state: dict[str, Any]) -> None:
+        self.time, self.next_offset = state["time"], state["next_offset"]
+        self.n_duplicates, self._next_check = state["n_duplicates"], state["next_check"]
 
 
 def _repeats(record: Record, last: Record) -> bool:

@@ -14,11 +14,12 @@ from typing import Any
 from urllib.parse import quote
 
 from connectors.kafka import KafkaSink, KafkaSource
-from scrnn_stream.checkpoint import CheckpointStore, StoreProblem
+from scrnn_stream.checkpoint import CheckpointStore
 from scrnn_stream.configuration import configuration
 from scrnn_stream.pipeline import Pipeline
 from scrnn_stream.progress import ReplayProgress
 from scrnn_stream.show import budget_line, learning_line
+from scrnn_stream.store import StoreProblem
 from scrnn_stream.usage import EXACTLY_ONCE, UsageError, seconds
 from scrnn_stream.worker import Worker
 
@@ -35,7 +36,14 @@ def serve(options: argparse.Namespace) -> int:
     store = _store(config)
     source, sink = _ends(config, client)
     worker = Worker(
-        source, sink, pipeline, store, config["checkpoint_every"], rebuild=options.rebuild, warmup_s=warmup_s
+        source,
+        sink,
+        pipeline,
+        store,
+        config["checkpoint_every"],
+        rebuild=options.rebuild,
+        warmup_s=warmup_s,
+        max_machines=config["max_machines"],
     )
     stop, status = _Stop(), Status(pipeline)
 
@@ -108,6 +116,8 @@ class Status:
         if self.clock() - self._told_at < STATUS_EVERY_S:
             return
         self._told_at = self.clock()
-        logger.info("%d machines; %s", self.pipeline.n_machines, budget_line(self.pipeline.budget))
-        if learning := learning_line(self.pipeline.monitors):
+        pipeline = self.pipeline
+        evicted = f", {n} of them evicted" if (n := pipeline.n_machines - pipeline.n_in_memory) else ""
+        logger.info("%d machines%s; %s", pipeline.n_machines, evicted, budget_line(pipeline.budget))
+        if learning := learning_line(pipeline.outlines):
             logger.info("%s", learning)

@@ -10,6 +10,7 @@ from rich.markup import escape
 from scrnn_stream.alert import Alert
 from scrnn_stream.episodes import Budget
 from scrnn_stream.monitor import Monitor
+from scrnn_stream.register import Outline
 from scrnn_stream.wording import lasting
 
 COLOURS = {"anomaly": "red", "stuck": "magenta", "silent": "yellow", "out_of_range": "red", "regime_changed": "cyan"}
@@ -47,7 +48,7 @@ def budget_line(budget: Budget) -> str:
     return f"{asked}; {achieved}; {budget.used:.0%} of it used"
 
 
-def learning_line(monitors: Iterable[Monitor]) -> str:
+def learning_line(monitors: Iterable[Monitor | Outline]) -> str:
     """How many machines are still learning, and when the last of them is expected to be ready; empty if none is."""
     learning = [monitor for monitor in monitors if monitor.state == "learning"]
     if not learning:

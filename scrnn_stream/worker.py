@@ -52,6 +52,8 @@ class Worker:
         Seconds between checkpoints; one is also written when the worker stops.
     rebuild
         Pass over the checkpoints that are there, and learn each partition again from its log.
+    max_machines
+        So many stay in memory after a checkpoint, those heard last; None: all.
     warmup_s
         How far before its newest finished message a partition without state is learned again, by the times of the
         source; infinite: from the oldest message.
@@ -68,6 +70,7 @@ class Worker:
     checkpoint_every_s: float = CHECKPOINT_EVERY_S
     rebuild: bool = False
     warmup_s: float = math.inf
+    max_machines: int | None = None
     observe: Observer | None = None
     clock: Callable[[], float] = time.monotonic
     counts: Counts = field(default_factory=Counts)
@@ -83,6 +86,7 @@ class Worker:
         self._to_announce: dict[Partition, Rebuilt] = {}
         self._announced: set[Partition] = set()  # since the last commit
         self._keeper = Keeper(self.store, self.checkpoint_every_s, self.clock)
+        self.pipeline.fetch = self._keeper.fetch
 
     def run(self, stop: Callable[[], bool] = lambda: False, timeout_s: float = 1.0) -> Counts:
         """Work until the source ends or `stop()` is true; then finish what has begun."""
@@ -214,17 +218,9 @@ class Worker:
         """The offset of the state that was kept, None if there is none to go on with."""
         if self.store is None or (self.rebuild and partition not in self._keeper.kept):
             return None
-        found = self.store.load(partition, at_most=committed)
-        if found is None:
-            return None
-        offset, state = found
-        try:
-            self.pipeline.restore(partition, state)
-        except (LookupError, TypeError, ValueError) as error:
-            self.pipeline.drop(partition)
-            logger.warning("checkpoint at %d of another program is passed over: %r; learning again", offset, error)
-            return None
-        return offset
+        return self.store.take_up(
+            partition, committed, lambda kept: self.pipeline.recover(partition, kept, self.max_machines)
+        )
 
     def _position(self, partition: Partition, committed: int, kept: int | None) -> tuple[int, str]:
         """Where to go on, and a word of what is missing if the state is lost for good: empty if it is not."""
@@ -256,8 +252,10 @@ class Worker:
         self._announced.discard(partition)
 
     def _checkpoint(self) -> None:
-        self._keeper.keep(
-            (partition, offset, self.pipeline.to_state(partition))
+        is_kept = self._keeper.keep(
+            (partition, offset, self.pipeline.to_keep(partition))
             for partition, offset in self._committed.items()
             if offset == self._next[partition]  # never a checkpoint beyond the committed offset
         )
+        if is_kept and self.max_machines is not None:  # while the store fails, all that is in memory stays there
+            self.pipeline.evict(self.max_machines)

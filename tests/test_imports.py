@@ -6,8 +6,8 @@ from pathlib import Path
 import scrnn_stream
 
 CORE = (
-    "_compile encoding channels records limits",
-    "_algebra least_squares precision alert episodes continuity simulate settings ranges",
+    "_compile encoding channels records limits store",
+    "_algebra least_squares precision alert episodes continuity simulate settings ranges segments ledger",
     "season",
     "places",
     "_simd _layout features picture extremes",
@@ -18,11 +18,11 @@ CORE = (
     "machines course",
     "anomaly forecasting regression classification checkpoint protocols chart",
     "detector_fleet trail messages report keeper",
-    *("casebook", "sensor_watch", "monitor", "pipeline", "worker"),
+    *("casebook", "sensor_watch", "monitor", "register", "pipeline", "worker"),
 )  # all other modules are commands: they may import anything, and the core none of them
 LAYER = {module: number for number, layer in enumerate(CORE) for module in layer.split()}
 ESTIMATORS = ("anomaly", "forecasting", "regression", "classification")
-ONLY_FOR = {"river": ESTIMATORS, "kafka": (), "connectors": (), "rich": (), "fsspec": ("checkpoint",)}
+ONLY_FOR = {"river": ESTIMATORS, "kafka": (), "connectors": (), "rich": (), "fsspec": ("store",)}
 
 
 def test_each_module_of_the_core_imports_only_from_the_layers_below_it() -> None:

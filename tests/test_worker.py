@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from scrnn_stream.alert import Alert
-from scrnn_stream.checkpoint import CheckpointStore
+from scrnn_stream.checkpoint import Checkpoint, CheckpointStore, Keepable
+from scrnn_stream.encoding import decode
 from scrnn_stream.pipeline import Outcome, Pipeline
 from scrnn_stream.records import Batch, Partition, Position, Rebuilt, Record, Rejected
 from scrnn_stream.worker import Counts, Worker
+from tests.keeping import Thing, numbers
 
 A, B = Partition("plant", 0), Partition("plant", 1)
 Message = Record | Rejected
@@ -129,14 +131,16 @@ class WatchedStore(CheckpointStore):
         super().__init__(directory)
         self.journal = journal
 
-    def save(self, partition: Partition, offset: int, state: dict[str, Any]) -> None:
+    def save(self, partition: Partition, offset: int, stream: dict[str, Any], machines: Mapping[str, Keepable]) -> None:
         self.journal.note("save")
-        super().save(partition, offset, state)
+        super().save(partition, offset, stream, machines)
         self.journal.note("saved")
 
 
 class Tally:
     """A pipeline whose state is a count: every seventh record of a partition raises an alert."""
+
+    fetch: Any = None
 
     def __init__(self) -> None:
         self.n: dict[Partition, int] = {}
@@ -159,11 +163,14 @@ class Tally:
 
     def recall_silence(self, *_: object) -> None: ...
 
-    def to_state(self, partition: Partition) -> dict[str, Any]:
-        return {"n": self.n.get(partition, 0)}
+    def to_keep(self, partition: Partition) -> tuple[dict[str, Any], dict[str, Thing]]:
+        return {"of": "a tally"}, {"m": Thing(self.n.get(partition, 0))}
 
-    def restore(self, partition: Partition, state: dict[str, Any]) -> None:
-        self.n[partition] = state["n"]
+    def recover(self, partition: Partition, checkpoint: Checkpoint, n_most: int | None = None) -> None:  # noqa: ARG002
+        if checkpoint.stream["of"] != "a tally":
+            raise ValueError(checkpoint.stream["of"])
+        ((_, data),) = checkpoint.states()
+        self.n[partition] = decode(data)["number"]
 
     def drop(self, partition: Partition) -> None:
         self.n.pop(partition, None)
@@ -188,6 +195,11 @@ def worker(broker: Broker, path: Path | None, journal: Journal | None = None, **
     store = WatchedStore(path, journal) if path is not None else None
     options = {"checkpoint_every_s": 0.0, "clock": lambda: source.seconds, "pipeline": Tally(), **options}
     return Worker(source, sink, store=store, **options)
+
+
+def keep(path: Path, offset: int, n: int) -> None:
+    """A checkpoint of A, as a tally writes it."""
+    CheckpointStore(path).save(A, offset, {"of": "a tally"}, {"m": Thing(n)})
 
 
 def offsets_kept(path: Path) -> list[int]:
@@ -255,7 +267,7 @@ def test_checkpoints_are_as_far_apart_as_asked(tmp_path: Path) -> None:
 
 def test_a_restart_replays_from_the_checkpoint_to_the_committed_offset_in_silence(tmp_path: Path) -> None:
     broker = Broker(log(A, 100))
-    CheckpointStore(tmp_path).save(A, 20, {"n": 20})
+    keep(tmp_path, 20, 20)
     broker.committed[A] = 40
     counts = worker(broker, tmp_path).run()
     assert (counts.n_replayed, counts.n_records) == (20, 60)
@@ -271,11 +283,12 @@ def test_without_a_checkpoint_the_log_is_replayed_from_its_begin(tmp_path: Path)
 
 
 def test_a_checkpoint_that_does_not_fit_this_program_is_passed_over(tmp_path: Path) -> None:
-    CheckpointStore(tmp_path).save(A, 30, {"of": "another program"})
+    keep(tmp_path, 20, 20)
+    CheckpointStore(tmp_path).save(A, 30, {"of": "another program"}, {})
     broker = Broker(log(A, 100))
     broker.committed[A] = 50
     counts = worker(broker, tmp_path).run()
-    assert counts.n_replayed == 50
+    assert counts.n_replayed == 30
     assert [alert.position.offset + 1 for alert in broker.alerts] == [n for n in range(51, 101) if n % 7 == 0]
 
 
@@ -287,7 +300,7 @@ def test_without_a_store_it_begins_at_the_committed_offset() -> None:
 
 def test_a_checkpoint_beyond_the_committed_offset_is_not_used(tmp_path: Path) -> None:
     broker = Broker(log(A, 100))
-    CheckpointStore(tmp_path).save(A, 60, {"n": 10**6})
+    keep(tmp_path, 60, 10**6)
     broker.committed[A] = 50
     assert worker(broker, tmp_path).run().n_replayed == 50
 
@@ -349,7 +362,7 @@ def test_when_only_a_later_commit_fails_the_checkpoints_are_those_of_the_commits
     owner.run(stop=lose_the_group_after_twenty)
     assert broker.committed == {A: 20}
     assert offsets_kept(tmp_path) == [10, 20]
-    assert CheckpointStore(tmp_path).load(A, at_most=50) == (20, {"n": 20})
+    assert numbers(CheckpointStore(tmp_path), A, 50) == [20]
 
 
 def test_a_failure_of_the_sink_ends_the_work_before_the_commit(tmp_path: Path) -> None:
@@ -443,7 +456,7 @@ def test_a_silence_that_was_told_is_not_told_again_after_a_restart(tmp_path: Pat
 
 def test_a_log_that_no_longer_reaches_back_to_the_checkpoint_is_told(tmp_path: Path) -> None:
     broker = Broker(log(A, 100))
-    CheckpointStore(tmp_path).save(A, 20, {"n": 20})
+    keep(tmp_path, 20, 20)
     broker.committed[A], broker.begins[A] = 60, 40
     assert worker(broker, tmp_path).run().n_replayed == 20
     [rebuilt] = broker.rebuilt
@@ -483,7 +496,7 @@ def test_a_new_group_has_nothing_to_rebuild(committed: int, n_told: int, tmp_pat
 
 def test_a_rebuild_passes_over_the_checkpoints_and_tells_nothing_where_the_log_is_whole(tmp_path: Path) -> None:
     broker = Broker(log(A, 100))
-    CheckpointStore(tmp_path).save(A, 40, {"n": 10**6})
+    keep(tmp_path, 40, 10**6)
     broker.committed[A] = 50
     assert worker(broker, tmp_path, rebuild=True).run().n_replayed == 50
     assert [alert.position.offset + 1 for alert in broker.alerts] == [n for n in range(51, 101) if n % 7 == 0]
@@ -492,15 +505,15 @@ def test_a_rebuild_passes_over_the_checkpoints_and_tells_nothing_where_the_log_i
 
 def test_what_was_learned_again_is_kept_even_if_nothing_more_comes(tmp_path: Path) -> None:
     broker = Broker(log(A, 50))
-    CheckpointStore(tmp_path).save(A, 50, {"n": 10**6})
+    keep(tmp_path, 50, 10**6)
     broker.committed[A] = 50
     worker(broker, tmp_path, rebuild=True, checkpoint_every_s=1e9).run()
-    assert CheckpointStore(tmp_path).load(A, 50) == (50, {"n": 50})
+    assert numbers(CheckpointStore(tmp_path), A, 50) == [50]
 
 
 def test_a_rebuild_from_less_than_the_whole_log_is_told(tmp_path: Path) -> None:
     broker = Broker(log(A, 100))
-    CheckpointStore(tmp_path).save(A, 45, {"n": 45})
+    keep(tmp_path, 45, 45)
     broker.committed[A], broker.begins[A] = 50, 40
     assert worker(broker, tmp_path, rebuild=True).run().n_replayed == 10
     [rebuilt] = broker.rebuilt
@@ -549,7 +562,7 @@ def test_a_warm_up_does_not_matter_to_a_kept_state_or_a_new_group(tmp_path: Path
     broker = Broker(log(A, 100))
     assert worker(broker, tmp_path / "new", warmup_s=9.0).run() == Counts(n_records=100, n_alerts=14)
     broker = Broker(log(A, 100))
-    CheckpointStore(tmp_path).save(A, 20, {"n": 20})
+    keep(tmp_path, 20, 20)
     broker.committed[A] = 60
     assert worker(broker, tmp_path, warmup_s=9.0).run().n_replayed == 40
     assert broker.rebuilt == []

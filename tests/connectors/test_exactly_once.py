@@ -54,6 +54,7 @@ class Plant:
         command = program({"max_poll_records": size}, when, step, n, topic)
         command += ["--log-level", "warning", "run", "--brokers", self.address, "--topic", "plant", "--group", name]
         command += ["--alerts-topic", f"{name}-alerts", "--dead-letter-topic", f"{name}-dead", "--instance", "worker"]
+        command += ["--max-machines", "2"] if name == "killed" else []  # of four
         return [*command, "--checkpoints", str(self.path / name), "--checkpoint-every", "0.2"]
 
     def run(self, name: str, size: int = 500) -> None:
