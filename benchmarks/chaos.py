@@ -44,6 +44,7 @@ with warnings.catch_warnings():
 
 WORKERS = ("worker-1", "worker-2")
 GUESTS = "guests"  # who joins and is removed
+MOST_IN_MEMORY = 10  # machines of a worker after a checkpoint: others are evicted and come back all the time
 DISK_BYTES = 1 << 20  # for each machine: three generations of its state and more
 FULL = "No space left on device"
 DRAIN_S = 600.0
@@ -143,7 +144,7 @@ def _run(place: Place, options: argparse.Namespace, say: Say) -> Outcome:
     crew = Crew(
         kafka.address, "chaos", directory / "chaos", of_crew, n_replicas,
         address_of=lambda name: network.address(name if name in WORKERS else GUESTS),
-        checkpoints=directory / "disk",
+        checkpoints=directory / "disk", max_machines=MOST_IN_MEMORY,
     )  # fmt: skip
     progress = Progress(kafka.address, crew.group)
     chaos = Chaos(kafka, crew, progress, rng, network, disk)

@@ -31,7 +31,7 @@ CONSUMER = {
     "max_poll_records": 200,
 }
 CHECKPOINT_EVERY_S = 5.0
-CONFIG = f"alerts_per_day = 5\n\n[sensors.pressure]\nhigh = {HIGHEST_PRESSURE}\n"
+CONFIG = f"alerts_per_day = 5\n{{}}\n\n[sensors.pressure]\nhigh = {HIGHEST_PRESSURE}\n"
 ANSWER_TIMEOUT_MS = 2000
 N_LAST_LINES = 15
 MOMENTS = [("before", STEPS[0]), ("after", STEPS[0]), ("before", STEPS[1])]  # with the transaction open
@@ -63,6 +63,7 @@ class Crew:
         n_replicas: int = 1,
         address_of: Callable[[str], str] | None = None,
         checkpoints: Path | None = None,
+        max_machines: int | None = None,
     ) -> None:
         self.address, self.group, self.directory, self.rng = address, group, directory, rng
         self.address_of = address_of or (lambda _: address)
@@ -71,7 +72,9 @@ class Crew:
         self.n_started = 0
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         directory.mkdir()
-        (directory / "config.toml").write_text(CONFIG)
+        (directory / "config.toml").write_text(
+            CONFIG.format("" if max_machines is None else f"max_machines = {max_machines}")
+        )
         create_topics(address, {self.alerts: N_PARTITIONS, self.dead_letters: 1}, n_replicas)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ TRANSACTION_PATIENCE_S = 15.0  # a worker without partitions has no transaction 
 WITHOUT_BROKER_S = 60.0  # so long a killed broker stays away at most
 LOOK_EVERY_S = 0.1
 NEW_MESSAGES_S = 0.6
-LEFT_BYTES = 1 << 20  # on a full disk at most: a checkpoint begins, and does not end
+LEFT_BYTES = 1 << 16  # on a full disk at most: a checkpoint begins, and does not end
 
 
 class Stalled(RuntimeError):
@@ -74,6 +75,7 @@ class Chaos:
             "removed and started again": self._restart,
             "newest checkpoints truncated, killed": self._truncate_newest,
             "all checkpoints truncated, killed": self._truncate_all,
+            "segments truncated or gone, killed": self._damage_segments,
             "broker killed": self._kill_broker,
             "broker and all workers killed": self._kill_everyone,
             "broker stands still": self._pause_broker,
@@ -213,13 +215,36 @@ class Chaos:
 
     def _truncate(self, n_newest: int) -> None:
         """Of all partitions, since any may be the worker's, while nobody is there to write another."""
+        self._kill_and_start(
+            lambda: [self._shorten(file) for files in self._files("ckpt") for file in files[-n_newest:]]
+        )
+
+    def _damage_segments(self) -> None:
+        """Of each partition one, which one or both of its checkpoints need."""
+
+        def damage() -> None:
+            for files in self._files("seg"):
+                file = files[int(self.rng.integers(len(files)))]
+                self._shorten(file) if self.rng.random() < 0.5 else file.unlink()
+
+        self._kill_and_start(damage)
+
+    def _files(self, ending: str) -> list[list[Path]]:
+        """The manifests, or segments, of each partition that has any, oldest first."""
+        directory = self.crew.store.directory
+        assert directory is not None
+        of_each = [list(directory.glob(f"{TOPIC}-{n}@*.{ending}")) for n in range(len(self.progress.parts))]
+        return [sorted(files, key=lambda file: file.stat().st_mtime) for files in of_each if files]
+
+    def _shorten(self, file: Path) -> None:
+        data = file.read_bytes()
+        file.write_bytes(data[: int(self.rng.integers(len(data)))])
+
+    def _kill_and_start(self, meanwhile: Callable[[], None]) -> None:
+        """Kill all workers, do something while nobody is there, and start them again."""
         for name in self.crew.names:
             self.crew.kill(name)
-        for number in range(len(self.progress.parts)):
-            files = sorted(self.crew.store.directory.glob(f"{TOPIC}-{number}@*.ckpt"), key=lambda f: f.stat().st_mtime)
-            for file in files[-n_newest:]:
-                data = file.read_bytes()
-                file.write_bytes(data[: int(self.rng.integers(len(data)))])
+        meanwhile()
         for name in self.crew.names:
             self.crew.start(name)
 

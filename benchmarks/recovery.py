@@ -228,10 +228,10 @@ def recovery(
         imports_s=at[IMPORTED],
         connect_s=at[CONNECTED] - at[IMPORTED],
         join_s=assigned - at[CONNECTED],
-        load_s=took[LOADED],
+        load_s=took[LOADED] - took[RESTORED],  # which is a part of it
         restore_s=took[RESTORED],
         first_s=first_s,
-        replay_s=back_s - assigned - took[LOADED] - took[RESTORED] - first_s,
+        replay_s=back_s - assigned - took[LOADED] - first_s,
         back_s=back_s,
     )
 

@@ -64,7 +64,7 @@ def watch_first_record() -> None:
 if __name__ == "__main__":
     tell(IMPORTED)
     watch(KafkaSource, "__enter__", CONNECTED)
-    watch(CheckpointStore, "load", LOADED)
-    watch(Pipeline, "restore", RESTORED)
+    watch(CheckpointStore, "take_up", LOADED)
+    watch(Pipeline, "recover", RESTORED)
     watch_first_record()
     sys.exit(main(sys.argv[1:]))
