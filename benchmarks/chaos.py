@@ -33,7 +33,7 @@ with warnings.catch_warnings():
     from benchmarks.chaos_crew import N_PARTITIONS, TOPIC, Crew, Progress
     from benchmarks.chaos_faults import Chaos, Fault, Stalled
     from benchmarks.chaos_feed import Feed
-    from benchmarks.chaos_verdict import Difference, Learned, compare, name_of_alert, name_of_dead_letter
+    from benchmarks.chaos_verdict import Difference, Learned, compare, examples, name_of_alert, name_of_dead_letter
     from benchmarks.cut_network import Network
     from benchmarks.small_disk import SmallDisk, mounts_of_its_own, small_disk
     from benchmarks.stamp import stamp, write_json
@@ -73,6 +73,7 @@ class Outcome(NamedTuple):
     should_learn: Learned
     alerts: Difference
     dead_letters: Difference
+    examples: list[str]  # of what is not as it should be
     n_full: int | None  # times that a worker said that the disk is full; None: no disk could be filled
     n_never_counted: int  # alerts of transactions that were not finished
     kinds: Counter[str]
@@ -192,6 +193,7 @@ def _drain(chaos: Chaos) -> None:
 def _outcome(address: str, chaos: Chaos, calm: Crew, faults: list[Fault], feed: Feed) -> Outcome:
     crew, progress = chaos.crew, chaos.progress
     expected, told = read_committed(address, calm.alerts), read_committed(address, crew.alerts)
+    dead = read_committed(address, calm.dead_letters), read_committed(address, crew.dead_letters)
     n_told = sum(map(len, told.values()))
     return Outcome(
         faults=faults,
@@ -202,9 +204,8 @@ def _outcome(address: str, chaos: Chaos, calm: Crew, faults: list[Fault], feed: 
         learned=crew.learned(progress.ends),
         should_learn=calm.learned(progress.ends),
         alerts=compare(expected, told, name_of_alert),
-        dead_letters=compare(
-            read_committed(address, calm.dead_letters), read_committed(address, crew.dead_letters), name_of_dead_letter
-        ),
+        dead_letters=compare(*dead, name_of_dead_letter),
+        examples=[*examples(expected, told, name_of_alert), *examples(*dead, name_of_dead_letter)],
         n_full=None if chaos.disk is None else crew.n_said(FULL),
         n_never_counted=len(read_topic(address, crew.alerts, isolation="read_uncommitted")) - n_told,
         kinds=Counter(decode_alert(message).kind for of_one in expected.values() for message in of_one),
@@ -227,6 +228,7 @@ def _table(outcome: Outcome) -> Iterator[str]:
     yield f"not learned {outcome.n_unlearned}; machines with another state {outcome.n_other_states}"
     for name, difference in (("alerts", outcome.alerts), ("dead letters", outcome.dead_letters)):
         yield f"{name}: " + ", ".join(f"{what} {n}" for what, n in difference._asdict().items())
+    yield from outcome.examples
     yield "of the alerts: " + ", ".join(f"{kind} {n}" for kind, n in sorted(outcome.kinds.items()))
     yield f"alerts of transactions that never counted: {outcome.n_never_counted}"
     yield (

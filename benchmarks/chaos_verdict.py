@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from scrnn_stream.encoding import encode
 
 Told = Mapping[bytes, Sequence[bytes]]  # by key, in order
+N_SHOWN = 400  # bytes of a message
 
 
 class Difference(NamedTuple):
@@ -49,6 +50,23 @@ def _of_key(expected: Sequence[bytes], told: Sequence[bytes], name: Callable[[by
     )
     is_misplaced = difference.is_none and list(map(name, told)) != list(map(name, expected))
     return difference._replace(misplaced=int(is_misplaced))
+
+
+def examples(expected: Told, told: Told, name: Callable[[bytes], str], n_most: int = 40) -> list[str]:
+    """Of what was lost, added or different, some lines to look into: what, its key, and the begin of the message."""
+    lines: list[str] = []
+    for key in sorted({*expected, *told}):
+        right = {name(message): message for message in expected.get(key, ())}
+        did = {name(message): message for message in told.get(key, ())}
+        lines += [f"lost {key!r} {message[:N_SHOWN]!r}" for this, message in right.items() if this not in did]
+        lines += [f"added {key!r} {message[:N_SHOWN]!r}" for this, message in did.items() if this not in right]
+        for this, message in did.items():
+            if this in right and message != right[this]:
+                at = next((i for i, (a, b) in enumerate(zip(message, right[this], strict=False)) if a != b), 0)
+                lines.append(
+                    f"different {key!r} {message[:N_SHOWN]!r}: {message[at:][:40]!r}, not {right[this][at:][:40]!r}"
+                )
+    return lines[:n_most]
 
 
 def name_of_alert(message: bytes) -> str:

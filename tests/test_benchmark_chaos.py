@@ -6,7 +6,7 @@ import json
 from itertools import islice
 
 from benchmarks.chaos_feed import SENSORS, messages
-from benchmarks.chaos_verdict import Difference, Learned, compare, name_of_alert, name_of_dead_letter
+from benchmarks.chaos_verdict import Difference, Learned, compare, examples, name_of_alert, name_of_dead_letter
 from connectors.codecs import decode_json
 from scrnn_stream.pipeline import Pipeline
 from scrnn_stream.records import Partition, Position
@@ -38,6 +38,16 @@ def test_what_is_lost_doubled_different_added_or_misplaced_is_counted() -> None:
     assert told(a, b, c, event("x")) == Difference(4, added=1)
     assert told(b, a, c) == Difference(4, misplaced=1)
     assert compare(EXPECTED, {}, name_of_alert) == Difference(4, lost=4)
+
+
+def test_what_is_not_as_it_should_be_can_be_looked_into() -> None:
+    a, _, c = EXPECTED[b"mill"]
+    told = {b"mill": [a, event("b", "other"), event("x")], b"saw": EXPECTED[b"saw"]}
+    lines = examples(EXPECTED, told, name_of_alert)
+    assert [line.split()[0] for line in lines] == ["lost", "added", "different"]
+    assert "other" in lines[2]
+    assert c.decode() in lines[0]
+    assert examples(EXPECTED, EXPECTED, name_of_alert) == []
 
 
 def test_a_dead_letter_is_named_by_its_position() -> None:
