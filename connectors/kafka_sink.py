@@ -36,9 +36,15 @@ class KafkaSink:
     dead_letter_topic
         None: dead letters are counted and the first few logged.
     producer
-        A configured ``KafkaProducer`` to use in place of one made here; its topics are then not checked.
+        A configured ``KafkaProducer`` to use in place of one made here; its topics are then not checked, and there
+        are no transactions.
     client_options
         Passed to ``KafkaProducer``.
+
+    Raises
+    ------
+    ValueError
+        If both a producer and a transactional id are given.
     """
 
     def __init__(
@@ -51,6 +57,8 @@ class KafkaSink:
         producer: Any = None,
         **client_options: Any,
     ) -> None:
+        if producer is not None and transactional_id is not None:
+            raise ValueError("a producer with a transactional_id is made here: give its options, not the producer")
         self.brokers = brokers
         self.alerts_topic = alerts_topic
         self.dead_letter_topic = dead_letter_topic
@@ -62,17 +70,13 @@ class KafkaSink:
         self._failures: list[tuple[str, BaseException]] = []
 
     def __enter__(self) -> KafkaSink:
-        is_own = self._producer is None
-        if is_own:
-            self._producer = connect(KafkaProducer, self.brokers, self._options())
-        try:
-            if is_own:
+        if self._producer is None:
+            self._open()
+            try:
                 self._check_topics()
-            if self.transactional_id is not None:
-                self._transaction = Transaction(self._producer)
-        except BaseException:
-            self.__exit__()
-            raise
+            except BaseException:
+                self.__exit__()
+                raise
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -120,7 +124,20 @@ class KafkaSink:
         if not offsets:
             self._transaction.abort("none of its partitions is this worker's")
             return False
-        return self._transaction.commit(offsets, member)
+        if self._transaction.commit(offsets, member):
+            return True
+        self.__exit__()  # this client would commit these offsets with its next transaction (kafka-python 3.0.12)
+        self._open()
+        return False
+
+    def _open(self) -> None:
+        self._producer = connect(KafkaProducer, self.brokers, self._options())
+        try:
+            if self.transactional_id is not None:
+                self._transaction = Transaction(self._producer)
+        except BaseException:
+            self.__exit__()
+            raise
 
     def _send(self, topic: str, value: bytes, key: bytes, headers: list[tuple[str, bytes]]) -> None:
         if self._transaction is not None:

@@ -153,7 +153,7 @@ class KafkaSource:
             while not fetched and self._is_joining() and time.monotonic() < end + JOIN_PATIENCE_S:
                 fetched = self._fetch(_SLICE_S)
             self._member = self._consumer.group_metadata()  # first: of what has come since, nothing may be committed
-            assigned, revoked, silence_told = self._take_changes()
+            assigned, revoked, silence_told = self._take_changes(fetched)
             messages = [message for part, batch in fetched.items() for message in self._messages(part, batch)]
             if messages or assigned or revoked or time.monotonic() >= end:
                 return Batch(messages, assigned, revoked, silence_told)
@@ -223,7 +223,10 @@ class KafkaSource:
     def _is_joining(self) -> bool:
         return bool(self._consumer.group_metadata().state == MemberState.REBALANCING)
 
-    def _take_changes(self) -> tuple[dict[Partition, int], frozenset[Partition], dict[Partition, float]]:
+    def _take_changes(
+        self, fetched: dict[TopicPartition, list[Any]]
+    ) -> tuple[dict[Partition, int], frozenset[Partition], dict[Partition, float]]:
+        """What came, from which committed offset, and what went; what was fetched stays if it is to be delivered."""
         assigned, revoked = self._changes.take()
         anew = self._owned - revoked if self._starts_over else set()
         self._consumer.pause(*(anew & self._consumer.assignment()))
@@ -239,6 +242,7 @@ class KafkaSource:
         self._owned = (self._owned - revoked) | assigned
         for part in kept:
             self.seek(Partition(*part), self._next[part])
+            fetched.pop(part, None)  # comes again from there
         new = {Partition(*part): offset for part, offset in committed.items() if part not in kept}
         silence_told = {Partition(*part): told for part, (_, told) in stored.items() if told is not None}
         return new, frozenset(Partition(*part) for part in gone), silence_told

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 
 from connectors.codecs import decode_alert, encode_record
 from connectors.kafka import KafkaProblem, KafkaSink, KafkaSource, create_topics
@@ -156,6 +156,25 @@ def test_what_the_group_refuses_does_not_count_and_comes_again(apache_kafka: Apa
         assert source.commit({partition: 5}, {})
     offsets = [decode_alert(value).position.offset for value in read_committed(address, "refused-alerts")[b"m"]]
     assert offsets == [1, 3]
+
+
+def test_the_offsets_of_a_refused_transaction_do_not_count_with_the_next(apache_kafka: ApacheKafka) -> None:
+    address, group = apache_kafka.address, new_group()
+    create_topics(address, {"stale": 2, "stale-alerts": 1})
+    one, other = TopicPartition("stale", 0), TopicPartition("stale", 1)
+    with (
+        KafkaSink(address, "stale-alerts", transactional_id=group) as sink,
+        KafkaSource(address, "stale", group, through=sink, **QUICK) as source,
+    ):
+        until(lambda: source.poll(0.1).assigned, "the partitions")
+        stranger = source._member._replace(member_id="stranger")
+        sink.send(alert(1))
+        assert not sink.commit({one: OffsetAndMetadata(5, "", -1)}, stranger)
+        sink.send(alert(2))
+        assert sink.commit({other: OffsetAndMetadata(7, "", -1)}, source._member)
+        stored = {part: source._consumer.committed(part) for part in (one, other)}
+    assert stored == {one: None, other: 7}
+    assert len(read_committed(address, "stale-alerts")[b"m"]) == 1
 
 
 def test_a_fenced_zombie_stops_with_one_line_and_changes_nothing(apache_kafka: ApacheKafka) -> None:

@@ -12,6 +12,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -271,6 +273,11 @@ def test_a_failed_send_makes_the_flush_raise_once() -> None:
         sink.flush()  # what was reported is not reported again
 
 
+def test_a_producer_of_the_user_has_no_transactions() -> None:
+    with pytest.raises(ValueError, match="give its options, not the producer"):
+        KafkaSink("nowhere:1", "alerts", transactional_id="me", producer=object())
+
+
 def test_dead_letters_without_a_topic_are_counted(
     broker: str, new_topic: NewTopic, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -337,6 +344,60 @@ def test_where_a_partition_begins_is_asked_of_its_new_leader() -> None:
     source = KafkaSource("", "t", "g", consumer=consumer)
     assert source.seek(Partition("t", 0), 3) == 7
     assert consumer.at == 7
+
+
+class Rebalanced:
+    """A consumer of five messages whose partition is taken and given back when they have just been fetched."""
+
+    def __init__(self) -> None:
+        self.part = TopicPartition("t", 0)
+        self.position = 0
+        self.n_polls = 0
+
+    def partitions_for_topic(self, topic: str) -> set[int]:  # noqa: ARG002
+        return {0}
+
+    def subscribe(self, topics: list[str], listener: Any) -> None:  # noqa: ARG002
+        self.listener = listener
+        listener.on_partitions_assigned([self.part])
+
+    def poll(self, timeout_ms: int) -> dict[TopicPartition, list[Any]]:  # noqa: ARG002
+        self.n_polls += 1
+        offsets, self.position = range(self.position, 5), 5
+        messages = [SimpleNamespace(offset=n, timestamp=NOW_MS, key=b"m", value=b'{"flow": 1}') for n in offsets]
+        return {self.part: messages} if messages else {}
+
+    def group_metadata(self) -> Any:
+        if self.n_polls == 2:
+            self.listener.on_partitions_revoked([self.part])
+            self.listener.on_partitions_assigned([self.part])
+        return SimpleNamespace(generation_id=1, state=None)
+
+    def assignment(self) -> set[TopicPartition]:
+        return {self.part}
+
+    def committed(self, part: TopicPartition, **_: object) -> None:  # noqa: ARG002
+        return None
+
+    def beginning_offsets(self, parts: list[TopicPartition], **_: object) -> dict[TopicPartition, int]:
+        return dict.fromkeys(parts, 0)
+
+    def seek(self, part: TopicPartition, offset: int) -> None:  # noqa: ARG002
+        self.position = offset
+
+    def pause(self, *parts: TopicPartition) -> None: ...
+
+    resume = pause
+
+    def close(self, **_: object) -> None: ...
+
+
+def test_what_was_fetched_as_its_partition_was_taken_and_given_back_is_delivered_once() -> None:
+    with KafkaSource("", "t", "g", consumer=Rebalanced()) as source:
+        reader = Reader(source)
+        reader.read(5)
+        reader.step()
+    assert [message.position.offset for message in reader.messages] == [0, 1, 2, 3, 4]
 
 
 def test_a_wrong_option_is_reported_without_its_value(broker: str) -> None:
