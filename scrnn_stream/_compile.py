@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import llvmlite
 import numba
+from llvmlite.binding import get_host_cpu_features, get_host_cpu_name
 from numba.core import types
+from numba.core.caching import FunctionCache
 from numba.extending import intrinsic, overload, register_jitable
 from numba.np.arrayobj import make_array, populate_array
 from numpy.typing import NDArray
@@ -22,10 +26,13 @@ STAMP = tuple(
 )  # of all files with kernels
 
 
+IS_COMPILED = not numba.config.DISABLE_JIT
+
+
 def jit(function: F) -> F:
     """Compile a kernel: the one place that decides the flags."""
     compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=FLAGS)(function)
-    if not numba.config.DISABLE_JIT:
+    if IS_COMPILED:
         # Numba's cache asks only whether the kernel's own file has changed, and kernels are built from other files too
         compiled._cache._cache_file._source_stamp = STAMP
     return cast(F, compiled)
@@ -46,6 +53,15 @@ def view(vector: NDArray[Any], start: int, shape: tuple[int, ...]) -> NDArray[An
     for size in shape:
         n *= size
     return vector[start : start + n].reshape(shape)
+
+
+CACHE = Path(FunctionCache(view).cache_path)  # where Numba keeps what it has compiled of this package
+
+
+def fingerprint() -> str:
+    """Of all that compiled kernels depend on: their sources, the compiler, Python and the processor."""
+    processor = (get_host_cpu_name(), get_host_cpu_features().flatten())
+    return repr((STAMP, numba.__version__, llvmlite.__version__, sys.implementation.cache_tag, processor))
 
 
 @intrinsic  # type: ignore[untyped-decorator]

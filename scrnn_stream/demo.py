@@ -27,6 +27,7 @@ from connectors.codecs import decode_alert, encode_record
 from connectors.kafka import create_topics
 from scrnn_stream.alert import Alert
 from scrnn_stream.records import Partition, Position, Record
+from scrnn_stream.rehearsal import prepare
 from scrnn_stream.report import write_report
 from scrnn_stream.settings import Settings
 from scrnn_stream.show import alert_line, clock
@@ -51,6 +52,7 @@ def demo(options: argparse.Namespace) -> int:
     console = Console()
     writable(options.report, "--report")
     budget = _budget(options)
+    prepare(console.print)
     fleet = simulate_fleet(days=options.days, seed=options.seed)
     water = list(_water_flow())
     n_messages = len(fleet.records) + len(water)

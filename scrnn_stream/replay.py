@@ -15,6 +15,7 @@ from scrnn_stream.configuration import configuration
 from scrnn_stream.monitor import Verdict
 from scrnn_stream.pipeline import Pipeline
 from scrnn_stream.records import Rebuilt, Record, Rejected
+from scrnn_stream.rehearsal import prepare
 from scrnn_stream.report import write_report
 from scrnn_stream.show import alert_line, budget_line, learning_line
 from scrnn_stream.usage import writable
@@ -71,6 +72,7 @@ def replay(options: argparse.Namespace) -> int:
         stack.enter_context(source)
         file = stack.enter_context(JsonLinesSink(options.alerts)) if options.alerts else None
         scores = stack.enter_context(ScoresWriter(options.scores)) if options.scores else None
+        prepare(console.print)
         progress = stack.enter_context(_progress(console, source))
         screen = _Screen(progress.console, file, keep=options.report is not None)
 

@@ -18,6 +18,7 @@ from scrnn_stream.checkpoint import CheckpointStore
 from scrnn_stream.configuration import configuration
 from scrnn_stream.pipeline import Pipeline
 from scrnn_stream.progress import ReplayProgress
+from scrnn_stream.rehearsal import prepare
 from scrnn_stream.show import budget_line, learning_line
 from scrnn_stream.store import StoreProblem
 from scrnn_stream.usage import EXACTLY_ONCE, UsageError, seconds
@@ -45,6 +46,7 @@ def serve(options: argparse.Namespace) -> int:
         warmup_s=warmup_s,
         max_machines=config["max_machines"],
     )
+    prepare(logger.info)
     stop, status = _Stop(), Status(pipeline)
 
     with sink, source, ReplayProgress() as progress:

@@ -12,6 +12,7 @@ from river import datasets
 from river.datasets.base import BINARY_CLF, SyntheticDataset
 
 from scrnn_stream.records import Partition, Position, Record
+from scrnn_stream.rehearsal import prepare
 
 settings.register_profile("house", derandomize=True, deadline=None)  # seeds are fixed, and timing is no test
 settings.load_profile("house")
@@ -37,6 +38,12 @@ class CreditCard(SyntheticDataset):
 
 
 datasets.CreditCard = CreditCard  # before River collects its checks
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kernels() -> None:
+    """Compiled as a service has them compiled, by another process: then both calculate the same digits."""
+    prepare(print)
 
 
 N_MINUTES = 900
