@@ -17,7 +17,8 @@ MAGIC = b"SCRNNCKP"
 VERSION = 6  # raise it when the state of any part changes its shape
 HEADER = struct.Struct(">8sH32s")
 ARRAY = 1  # MessagePack extension code
-DTYPES = ("float32", "float64", "int64", "bool")
+NAMES = ("float32", "float64", "int64", "bool")
+DTYPES = {np.dtype(name): name for name in NAMES}  # NumPy makes a name anew each time it is asked
 
 
 class EncodingError(ValueError):
@@ -73,8 +74,8 @@ def verified(data: bytes) -> memoryview:
 def _to_extension(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, np.ndarray) and value.dtype.name in DTYPES:
-        header = msgspec.msgpack.encode([value.dtype.name, list(value.shape)])
+    if isinstance(value, np.ndarray) and value.dtype in DTYPES:
+        header = msgspec.msgpack.encode([DTYPES[value.dtype], list(value.shape)])
         return msgspec.msgpack.Ext(
             ARRAY, struct.pack(">H", len(header)) + header + np.ascontiguousarray(value).tobytes()
         )
@@ -86,6 +87,6 @@ def _from_extension(code: int, data: memoryview) -> Any:
         raise ValueError(f"unknown extension {code}")
     (n,) = struct.unpack_from(">H", data)
     name, shape = msgspec.msgpack.decode(data[2 : 2 + n], type=tuple[str, list[int]])
-    if name not in DTYPES:
+    if name not in NAMES:
         raise ValueError(f"unknown data type {name!r}")
     return np.frombuffer(data[2 + n :], dtype=name).reshape(shape).copy()

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from scrnn_stream.encoding import DTYPES, HEADER, MAGIC, VERSION, EncodingError, decode, encode
+from scrnn_stream.encoding import HEADER, MAGIC, NAMES, VERSION, EncodingError, decode, encode
 
 STATE: dict[str, Any] = {
     "numbers": [0, -1, 2**60, 0.1, math.inf, -math.inf, math.nan, True, None],
@@ -34,7 +34,7 @@ leaves = (
     | st.integers(-(2**63), 2**63 - 1)
     | st.floats()
     | st.text()
-    | hnp.arrays(st.sampled_from(DTYPES), hnp.array_shapes(min_dims=0, min_side=0, max_dims=3))
+    | hnp.arrays(st.sampled_from(NAMES), hnp.array_shapes(min_dims=0, min_side=0, max_dims=3))
 )
 trees = st.dictionaries(
     st.text(), st.recursive(leaves, lambda t: st.lists(t) | st.dictionaries(st.text(), t), max_leaves=8)
