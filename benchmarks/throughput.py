@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import tempfile
 import time
 import uuid
 import warnings
@@ -37,7 +38,7 @@ with warnings.catch_warnings():
     from connectors.kafka import KafkaSink, KafkaSource, create_topics
     from tests.apache_kafka import ApacheKafka
 
-from scrnn_stream.encoding import encode
+from scrnn_stream.checkpoint import CheckpointStore
 from scrnn_stream.pipeline import Pipeline
 from scrnn_stream.records import Partition, Position, Record
 from scrnn_stream.worker import Worker
@@ -239,10 +240,12 @@ def work(end: Connection, address: str, topic: str, group: str, number: int, n_m
     with sink, KafkaSource(address, topic, group, through=sink, **member) as source:
         worker, before = Worker(source, sink, pipeline), resident_mb()
         take(worker, end.recv(), watch)
-        grown_mb, begin = resident_mb() - before, time.process_time()
-        for partition in list(worker._next):
-            encode(pipeline.to_state(partition))
-        checkpoint_s = time.process_time() - begin
+        grown_mb = resident_mb() - before
+        with tempfile.TemporaryDirectory() as directory:
+            store, begin = CheckpointStore(directory), time.process_time()
+            for partition, offset in worker._next.items():
+                store.save(partition, offset, *pipeline.to_keep(partition))
+            checkpoint_s = time.process_time() - begin
         end.send(Report(pipeline.n_machines, grown_mb, checkpoint_s, worker.counts.n_alerts))
         while n := end.recv():
             end.send(take(worker, n, watch))
