@@ -85,6 +85,7 @@ class Worker:
         self._to_recall: dict[Partition, float] = {}  # the same, told by a process before this one
         self._to_announce: dict[Partition, Rebuilt] = {}
         self._announced: set[Partition] = set()  # since the last commit
+        self._is_kept = True  # all that was finished is in checkpoints
         self._keeper = Keeper(self.store, self.checkpoint_every_s, self.clock)
         self.pipeline.fetch = self._keeper.fetch
 
@@ -128,6 +129,9 @@ class Worker:
         self._note(live)
         if self._check_idle() or self._announced or live:
             self._finish()
+            self._is_kept = False
+        if self._keeper.is_due and not self._is_kept:  # in a pause too: who is killed in it need not replay
+            self._checkpoint()
         if replayed and not self._is_replaying:  # what was learned again is kept, even if nothing more comes
             self._checkpoint()
 
@@ -182,8 +186,6 @@ class Worker:
         else:  # the state is ahead of what counts
             for partition in offsets:
                 self._committed.pop(partition, None)
-        if self._keeper.is_due:
-            self._checkpoint()
 
     def _check_idle(self) -> bool:
         """A partition without data has no stream time: its machines' silence is judged by the wall clock.
@@ -252,10 +254,10 @@ class Worker:
         self._announced.discard(partition)
 
     def _checkpoint(self) -> None:
-        is_kept = self._keeper.keep(
+        self._is_kept = self._keeper.keep(
             (partition, offset, self.pipeline.to_keep(partition))
             for partition, offset in self._committed.items()
             if offset == self._next[partition]  # never a checkpoint beyond the committed offset
         )
-        if is_kept and self.max_machines is not None:  # while the store fails, all that is in memory stays there
+        if self._is_kept and self.max_machines is not None:  # while the store fails, all that is in memory stays there
             self.pipeline.evict(self.max_machines)

@@ -262,6 +262,15 @@ def test_checkpoints_are_as_far_apart_as_asked(tmp_path: Path) -> None:
     assert journal.events.count("saved") == 3  # at 2.5 s, at 5 s, and at the end
 
 
+def test_a_checkpoint_that_is_due_in_a_pause_is_written_once(tmp_path: Path) -> None:
+    journal = Journal()
+    one = worker(Broker(log(A, 10)), tmp_path, journal, checkpoint_every_s=2.5)
+    poll, pauses = one.source.poll, iter([Batch([], {}, frozenset())] * 10)
+    one.source.poll = lambda timeout_s: poll(timeout_s) or next(pauses, None)  # type: ignore[method-assign]
+    one.run()
+    assert journal.events[-6:] == ["commit", "committed", "save", "saved", "save", "saved"]  # in the pause, at the end
+
+
 # -- restart ----------------------------------------------------------------------------------------------------------
 
 
