@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 MAGIC = b"SCRNNCKP"
-VERSION = 6  # raise it when the state of any part changes its shape
+VERSION = 7  # raise it when the state of any part changes its shape
 HEADER = struct.Struct(">8sH32s")
 ARRAY = 1  # MessagePack extension code
 NAMES = ("float32", "float64", "int64", "bool")
