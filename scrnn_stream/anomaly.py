@@ -257,7 +257,7 @@ class SCRNNDetector(base.AnomalyDetector):
         """
         is_whole = self._read(x)
         self._process(is_learning=False)
-        numbers = self._machine.work[: self._n_assessment].copy()
+        numbers = self._machine.rooms[0][: self._n_assessment].copy()
         return Assessment(numbers, len(self._columns), self._records.item(-1), is_whole)
 
     def course(self, assessed: Assessment) -> Array:
@@ -266,7 +266,7 @@ class SCRNNDetector(base.AnomalyDetector):
         Of an assessment that has not been learned yet.
         """
         course, of = np.zeros((len(LINES), assessed.n_sensors)), self._machine
-        draw(course, assessed.numbers, 0, of.numbers, of.counts, of.calm, of.work, of._work32)
+        draw(course, assessed.numbers, 0, of.numbers, of.counts, of.calm, *of.rooms[:2])
         return course
 
     def explain_assessed(self, assessed: Assessment, channel: int | None = None) -> dict[str, Cause]:
@@ -312,7 +312,7 @@ class SCRNNDetector(base.AnomalyDetector):
         n, of = len(self._columns), self._machine
         numbers, course, record = np.empty(self._n_assessment), np.zeros((len(LINES), n)), self._records[0]
         kept = (of.numbers, of.counts, of.calm, of.networks, of.readouts)
-        take(numbers, course, record, 0, *kept, of.work, of._work32, of._work64, of._sizes, of._rates)
+        take(numbers, course, record, 0, *kept, *of.rooms, of._sizes, of._rates)
         return Assessment(numbers, n, self._records.item(-1), True), course
 
     def _read(self, x: Mapping[Any, Any]) -> bool:

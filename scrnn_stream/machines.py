@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,25 @@ from scrnn_stream.season import N_REGRESSORS
 Array = NDArray[Any]
 
 
+class _Rooms(threading.local):
+    """Scratch space of a thread, by size: from one call of a kernel to the next nobody needs what is in it."""
+
+    def __init__(self) -> None:
+        self._by_size: dict[tuple[int, int, int], tuple[Array, Array, Array]] = {}
+
+    def of(self, size: tuple[int, int, int]) -> tuple[Array, Array, Array]:
+        """`work`, what of it is in single precision, and that of the readout."""
+        if size not in self._by_size:
+            n, n_single, n_readout = size
+            self._by_size[size] = np.zeros(n), aligned_zeros(n_single, "float32"), np.zeros(n_readout)
+        return self._by_size[size]
+
+
+_ROOMS = _Rooms()
+
+
 class Machines:
-    """Machines with the same D sensors, each a row of every array, and one scratch space for all.
+    """Machines with the same D sensors, each a row of every array.
 
     Parameters
     ----------
@@ -45,7 +63,6 @@ class Machines:
         self.counts = np.zeros((0, at.N_COUNTS + _layout.N_COUNTS), np.int64)
         self.calm = np.zeros((0, at.N_CALM_PLACES), np.float32)
         self.networks = np.zeros((0, 0 if network is None else network._network.size), np.float32)
-        self.work = np.zeros(at.n_work(n_sensors))
         shape: _layout.Shape = (0,) * 7
         kind, rates, n_scratch = (0,) * 4, (0.0,) * 3, 0
         if network is not None:
@@ -54,11 +71,15 @@ class Machines:
         self.readouts = np.zeros((0, 0 if network is None else readout.n_readout(shape)))
         self._sizes = np.array([*policy, *shape, *kind])
         self._rates = np.array(rates)
-        self._work32 = aligned_zeros(n_scratch + at.N_MOVING + n_sensors, "float32")
-        self._work64 = np.zeros(readout.n_scratch(shape))
+        self._room = (at.n_work(n_sensors), n_scratch + at.N_MOVING + n_sensors, readout.n_scratch(shape))
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+    @property
+    def rooms(self) -> tuple[Array, Array, Array]:
+        """Scratch space as kernels take it; what one leaves at the beginning of the first is good until the next."""
+        return _ROOMS.of(self._room)
 
     def add(self, n: int) -> None:
         """Put n machines that know nothing after the others."""
@@ -96,9 +117,7 @@ class Machines:
             self.calm,
             self.networks,
             self.readouts,
-            self.work,
-            self._work32,
-            self._work64,
+            *self.rooms,
             self._sizes,
             self._rates,
             is_learning,
@@ -115,12 +134,13 @@ class Machines:
     def contributions(self, i: int, channel: int, assessment: Array) -> Array:
         """By sensor of machine i, (5, D): blame in a channel of an assessment, what was judged, expected, its band."""
         out = np.zeros((N_CONTRIBUTED, self.n_sensors))
-        self.work[: assessment.size] = assessment
+        self.rooms[0][: assessment.size] = assessment
         contributions(out, channel, self.machine(i), self._desk())
         return out
 
     def _desk(self) -> tuple[Array, ...]:
-        return at.desk_of(self.work, self._work32[-at.N_MOVING - self.n_sensors :][: at.N_MOVING], self.n_sensors)
+        work, single, _ = self.rooms
+        return at.desk_of(work, single[-at.N_MOVING - self.n_sensors :][: at.N_MOVING], self.n_sensors)
 
     # -- one of them --------------------------------------------------------------------------------------------------
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+
+import msgspec
 import numpy as np
 
 from scrnn_stream import SCRNN
 from scrnn_stream import places as at
 from scrnn_stream.encoding import decode, encode
-from scrnn_stream.machines import Machines
+from scrnn_stream.machines import _ROOMS, Machines
+from scrnn_stream.pipeline import Pipeline
+from scrnn_stream.simulate import simulate_fleet
 from tests.watching import POLICY
 
 
@@ -69,3 +74,30 @@ def test_growth_keeps_clock_tails_table_and_network_and_empties_the_queue() -> N
     assert (old.counts[0, at.N_WAITING], new.counts[0, at.N_WAITING]) == (at.N_QUEUED, 0)
     np.testing.assert_array_equal(new.networks[0], old_network._network)
     assert np.isfinite(learned(new, 50)).all()
+
+
+def test_nothing_is_remembered_in_scratch_space() -> None:
+    """It is shared by all machines of a thread: whatever lies there, and be it not a number, changes nothing."""
+    records = simulate_fleet(n_pumps=1, days=3, seed=1).records
+    plain, poisoned = Pipeline(), Pipeline()
+    expected = plain.process(records).alerts
+    told = []
+    for record in records:
+        for rooms in _ROOMS._by_size.values():
+            for room in rooms:
+                room[:] = np.nan
+        told += poisoned.process([record]).alerts
+    assert encode({"alerts": list(map(msgspec.to_builtins, told))}) == encode(
+        {"alerts": list(map(msgspec.to_builtins, expected))}
+    )
+    partition = records[0].position.partition
+    assert encode(poisoned.to_state(partition)) == encode(plain.to_state(partition))
+
+
+def test_each_thread_has_scratch_space_of_its_own() -> None:
+    rooms = []
+    thread = threading.Thread(target=lambda: rooms.append(_ROOMS.of((1, 1, 1))))
+    thread.start()
+    thread.join()
+    assert rooms[0][0] is not _ROOMS.of((1, 1, 1))[0]
+    assert _ROOMS.of((1, 1, 1))[0] is _ROOMS.of((1, 1, 1))[0]
