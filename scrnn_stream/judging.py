@@ -268,9 +268,9 @@ def adopt(machine: Machine, desk: Desk) -> None:
 @jit
 def rooms_of(work: Array, work32: Array, D: int) -> tuple[Array, Array, Desk]:
     """The network's scratch space, room for its forecast (D), and the desk."""
-    n = work32.size - at.N_MOVING - D
-    moving, forecast = view(work32, n, (at.N_MOVING,)), view(work32, n + at.N_MOVING, (D,))
-    return view(work32, 0, (n,)), forecast, at.desk_of(work, moving, D)
+    n = work32.size - at.N_UPPER - D
+    upper, forecast = view(work32, n, (2, at.MEMORY)), view(work32, n + at.N_UPPER, (D,))
+    return view(work32, 0, (n,)), forecast, at.desk_of(work, upper, D)
 
 
 @jit

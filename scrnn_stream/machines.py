@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scrnn_stream import _layout, readout
 from scrnn_stream import places as at
 from scrnn_stream.absorbing import refresh
-from scrnn_stream.calibration import N_NEEDED, order_windows
+from scrnn_stream.calibration import N_NEEDED
 from scrnn_stream.channels import N_CALIBRATED
 from scrnn_stream.evidence import N_CONTRIBUTED, contributions
 from scrnn_stream.extremes import see_nothing
@@ -71,7 +71,7 @@ class Machines:
         self.readouts = np.zeros((0, 0 if network is None else readout.n_readout(shape)))
         self._sizes = np.array([*policy, *shape, *kind])
         self._rates = np.array(rates)
-        self._room = (at.n_work(n_sensors), n_scratch + at.N_MOVING + n_sensors, readout.n_scratch(shape))
+        self._room = (at.n_work(n_sensors), n_scratch + at.N_UPPER + n_sensors, readout.n_scratch(shape))
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -140,7 +140,8 @@ class Machines:
 
     def _desk(self) -> tuple[Array, ...]:
         work, single, _ = self.rooms
-        return at.desk_of(work, single[-at.N_MOVING - self.n_sensors :][: at.N_MOVING], self.n_sensors)
+        upper = single[-at.N_UPPER - self.n_sensors :][: at.N_UPPER].reshape(2, at.MEMORY)
+        return at.desk_of(work, upper, self.n_sensors)
 
     # -- one of them --------------------------------------------------------------------------------------------------
 
@@ -203,7 +204,7 @@ class Machines:
             "n_sensors": self.n_sensors,
             "numbers": self.numbers[0].copy(),
             "counts": self.counts[0, : at.N_COUNTS].copy(),
-            "calm": self.calm[0, : at.WINDOWS].copy(),  # the windows follow from the rings
+            "calm": self.calm[0].copy(),
             "network": None if network is None else network.to_state(),
             "readout": self.readouts[0].copy(),
         }
@@ -221,10 +222,9 @@ class Machines:
         machines.add(1)
         restore(machines.numbers[0], state, "numbers", finite=False)
         restore(machines.counts[0, : at.N_COUNTS], state, "counts")
-        restore(machines.calm[0, : at.WINDOWS], state, "calm")
+        restore(machines.calm[0], state, "calm")
         restore(machines.readouts[0], state, "readout")
         _check_counts(machines.counts[0])
-        order_windows(machines.counts[0], machines.calm[0])
         if network is not None:
             machines.put_network(0, network)
         return machines

@@ -3,11 +3,11 @@
     numbers  float64  its clock and fitted tails; a table with one column for each sensor; covariances and their
                       inverses; the queue of measurements that wait to be learned
     counts   int64    records, and values of each channel
-    calm     float32  of each channel the ring of its calm values, then each one's window of them in ascending order
+    calm     float32  of each channel the ring of its calm values
 
-Beside them stand `work`, scratch space whose beginning is what was found out about the last record, and `moving`, for
-windows. Views are cut out inside the kernels by the number of sensors D, once for each record; none is kept. Up to
-MOST_DENSE sensors all correlations are held (E = D), beyond it only variances (E = 1).
+Beside them stand `work`, scratch space whose beginning is what was found out about the last record, and `upper`, for
+the largest values of a ring. Views are cut out inside the kernels by the number of sensors D, once for each record;
+none is kept. Up to MOST_DENSE sensors all correlations are held (E = D), beyond it only variances (E = 1).
 """
 
 from __future__ import annotations
@@ -84,10 +84,8 @@ REFIT_EVERY = 20  # values between two fits
 SPARE = REFIT_EVERY + 4  # ring places beyond MEMORY, so that the window of the last fit is still there at the next one
 DELAYS = np.array([SENSOR_DELAY if channel == SENSOR else 0 for channel in range(N_CALIBRATED)])
 RINGS = np.concatenate([[0], np.cumsum(MEMORY + SPARE + DELAYS)])  # where each ring begins, and the last one ends
-WINDOWS = int(RINGS[-1])
-N_CALM_PLACES = WINDOWS + N_CALIBRATED * MEMORY
-KEPT = 2 * REFIT_EVERY  # in moving: values that leave a window, those that enter it, and from here on what it becomes
-N_MOVING = KEPT + MEMORY
+N_CALM_PLACES = int(RINGS[-1])
+N_UPPER = 2 * MEMORY  # room for the largest values of a ring, as they come and in ascending order
 
 
 @jit_or_python
@@ -144,8 +142,8 @@ def machine_of(numbers: Array, counts: Array, calm: Array, D: int) -> tuple[Arra
 
 
 @jit_or_python
-def desk_of(work: Array, moving: Array, D: int) -> tuple[Array, ...]:
-    """Where a record is worked on: work and moving, and these parts of work.
+def desk_of(work: Array, upper: Array, D: int) -> tuple[Array, ...]:
+    """Where a record is worked on: work and upper, and these parts of work.
 
     The measurement: probabilities and statistics (MEASURED), table (N_JUDGED, D); the readings (D); lines (N_SCRATCH,
     D) and squares (N_SQUARES, E, D) of scratch space.
@@ -156,7 +154,7 @@ def desk_of(work: Array, moving: Array, D: int) -> tuple[Array, ...]:
     squares = scratch + N_SCRATCH * D
     return (
         work,
-        moving,
+        upper,
         view(work, HEADER, (MEASURED,)),
         view(work, measured, (N_JUDGED, D)),
         view(work, readings, (D,)),
@@ -199,9 +197,3 @@ def tail_of(numbers: Array, channel: int) -> Array:
 @jit_or_python
 def ring_of(calm: Array, channel: int) -> Array:
     return view(calm, RINGS[channel], (RINGS[channel + 1] - RINGS[channel],))
-
-
-@jit_or_python
-def window_of(calm: Array, channel: int) -> Array:
-    """(MEMORY): as many as the last fit had stand at its beginning, in ascending order."""
-    return view(calm, WINDOWS + channel * MEMORY, (MEMORY,))

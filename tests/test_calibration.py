@@ -22,15 +22,15 @@ from scrnn_stream.calibration import (
     belief,
     believed,
     cluster_probability,
-    exchange,
     fit_tail,
     forget_tails,
     is_due,
     learn_value,
     least_credible,
+    n_below,
     n_clusters,
     n_missing,
-    order_windows,
+    order_upper,
     probability,
     tail_probability,
     to_probability,
@@ -69,14 +69,14 @@ class Tails:
         self.counts = np.zeros(at.N_COUNTS, np.int64)
         forget_tails(self.numbers, self.counts)
         self.calm = np.zeros(at.N_CALM_PLACES, np.float32)
-        self.moving = np.zeros(at.N_MOVING, np.float32)
+        self.upper = np.full((2, MEMORY), np.nan, np.float32)
 
     @property
     def n_missing(self) -> int:
         return n_missing(self.counts, self.channel)
 
     def learn(self, value: float) -> None:
-        learn_value(self.numbers, self.counts, self.calm, self.moving, self.channel, value)
+        learn_value(self.numbers, self.counts, self.calm, self.upper, self.channel, value)
 
     def probability(self, value: float) -> float:
         if self.n_missing:
@@ -109,15 +109,16 @@ def fitted(window: np.ndarray, gap: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("channel", [ch.ERROR, ch.SENSOR, ch.LONG_RANGE])
-def test_the_window_is_the_sorted_newest_values_after_every_fit(channel: int) -> None:
+def test_every_fit_is_to_the_newest_values_and_ranks_are_among_them(channel: int) -> None:
     values = np.round(np.random.default_rng(6).normal(size=2 * MEMORY + 1500), 2).astype(np.float32)  # with equal ones
     tails, n_checked = Tails(channel), 0
     for t, value in enumerate(values):
         tails.learn(value)
         if tails.counts[at.N_FITTED + channel] == t + 1:
-            begin, end = tails.fitted
-            window = at.window_of(tails.calm, channel)[: end - begin]
-            np.testing.assert_array_equal(window, np.sort(values[begin:end]))
+            window = values[slice(*tails.fitted)]
+            expected = fitted(window, cal.GAPS[channel])
+            np.testing.assert_array_equal(at.tail_of(tails.numbers, channel)[:3], expected)
+            assert tails.probability(0.5) == (1 + (window >= 0.5).sum()) / (len(window) + 1)
             n_checked += 1
     assert n_checked == 1 + (len(values) - N_NEEDED[channel]) // REFIT_EVERY
 
@@ -131,13 +132,17 @@ def test_the_window_lags_behind_once_it_is_old_and_is_the_younger_half_at_first(
 
 
 @settings(max_examples=100)
-@given(st.lists(st.integers(0, 9), min_size=1, max_size=30), st.lists(st.integers(0, 9), max_size=9), st.data())
-def test_values_are_exchanged_and_the_order_kept(old: list[int], new: list[int], data: st.DataObject) -> None:
-    gone = data.draw(st.lists(st.sampled_from(range(len(old))), unique=True, max_size=len(old)))
-    kept = [value for i, value in enumerate(old) if i not in gone]
-    out = np.full(len(kept) + len(new), -1, np.float32)
-    exchange(out, *(np.sort(np.array(part, np.float32)) for part in (old, [old[i] for i in gone], new)))
-    np.testing.assert_array_equal(out, sorted(kept + new))
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=30), st.integers(0, 99), st.integers(-1, 11))
+def test_values_are_counted_and_the_upper_ones_sorted_wherever_the_ring_turns(
+    values: list[int], begin: int, guess: int
+) -> None:
+    ring, end = np.full(30, np.nan, np.float32), begin + len(values)
+    ring[np.arange(begin, end) % 30] = values
+    assert n_below(ring, begin, end, guess) == sum(value < guess for value in values)
+    upper = np.full((2, 30), np.nan, np.float32)
+    n = order_upper(upper, ring, begin, end, guess)
+    assert n >= len(values) - int(TAIL_QUANTILE * (len(values) - 1))
+    np.testing.assert_array_equal(upper[0, :n], sorted(values)[len(values) - n :])
 
 
 def test_clusters_are_counted_in_order_of_time_across_the_end_of_the_ring() -> None:
@@ -164,7 +169,7 @@ def test_the_probability_is_its_naive_twin(name: str) -> None:
     tail = fitted(ordered, 0)
     for value in np.linspace(ordered[0] - 1, 2 * ordered[-1] + 1, 99):
         expected = naive_probability(value, ordered, *tail, TAIL_QUANTILE)
-        assert tail_probability(value, ordered, len(ordered), tail) == pytest.approx(expected, rel=1e-9)
+        assert tail_probability(value, ordered, 0, len(ordered), tail) == pytest.approx(expected, rel=1e-9)
 
 
 def test_below_the_tail_the_probability_is_the_rank_exactly() -> None:
@@ -256,21 +261,6 @@ def test_nothing_is_improbable_until_enough_values_are_known() -> None:
         calibration.learn(float(n % 17))
     assert calibration.n_missing == 0
     assert calibration.probability(1e9) < 1e-3
-
-
-@pytest.mark.parametrize("channel", [ch.ERROR, ch.SENSOR])
-@pytest.mark.parametrize("n", [50, N_LEAST, N_LEAST + REFIT_EVERY - 1, 1117, 2 * MEMORY + 777])
-def test_the_windows_follow_from_the_rings(n: int, channel: int) -> None:
-    rng = np.random.default_rng(5)
-    original, restored = learned(rng.exponential(size=n), channel), Tails(channel)
-    restored.numbers[:], restored.counts[:] = original.numbers, original.counts
-    restored.calm[: at.WINDOWS] = original.calm[: at.WINDOWS]
-    order_windows(restored.counts, restored.calm)
-    for value in rng.exponential(size=300):
-        assert restored.probability(value) == original.probability(value)
-        assert restored.probability(9 * value) == original.probability(9 * value)
-        original.learn(value)
-        restored.learn(value)
 
 
 @given(st.floats(SMALLEST_P, 1.0))
