@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scrnn_stream import places as at
-from scrnn_stream._compile import jit, view
+from scrnn_stream._compile import jit
 from scrnn_stream.channels import CLUSTER_LENGTHS, HALF_LIFE, HALF_LIVES, LEVEL, N_CALIBRATED, RANGE
 from scrnn_stream.extremes import SMALLEST_P, tail_beyond
 from scrnn_stream.places import DELAYS, MEMORY
@@ -82,18 +82,18 @@ def continue_clusters(values: Array, start: int, n: int, last: int, u: float, ga
 
 
 @jit
-def excesses(ordered: Array) -> tuple[float, float, float, int]:
+def excesses(ring: Array, order: Array) -> tuple[float, float, float, int]:
     """Of the excesses z over the threshold u: u, mean of z, mean of z (1 - rank), and their number."""
-    n = ordered.size
+    n = order.size
     first = int(TAIL_QUANTILE * (n - 1))
-    u = float(ordered[first])
-    while first < n and ordered[first] <= u:
+    u = float(ring[order[first]])
+    while first < n and ring[order[first]] <= u:
         first += 1
     m = n - first
     mean, weighted = 0.0, 0.0
     if m > 1:
         for k in range(m):
-            excess = float(ordered[first + k]) - u
+            excess = float(ring[order[first + k]]) - u
             mean += excess
             weighted += excess * (m - 1 - k)
         mean, weighted = mean / m, weighted / (m - 1) / m
@@ -101,9 +101,9 @@ def excesses(ordered: Array) -> tuple[float, float, float, int]:
 
 
 @jit
-def fit_tail(tail: Array, ordered: Array, ring: Array, begin: int, end: int, gap: int) -> None:
-    """tail = (u, scale, shape) of the values of the ring from begin to end; `ordered` holds them in ascending order."""
-    u, mean, weighted, m = excesses(ordered)
+def fit_tail(tail: Array, order: Array, ring: Array, begin: int, end: int, gap: int) -> None:
+    """tail = (u, scale, shape) of the values of the ring from begin to end; `order` holds their places, ascending."""
+    u, mean, weighted, m = excesses(ring, order)
     tail[0] = u
     if m < 5:  # a flat stream: fall back on the size of u itself
         tail[1], tail[2] = max(abs(u), 1e-9), PRIOR_SHAPE
@@ -118,58 +118,66 @@ def fit_tail(tail: Array, ordered: Array, ring: Array, begin: int, end: int, gap
 
 
 @jit
-def n_below(ordered: Array, n: int, value: float) -> int:
-    """How many of the first n values, which are ascending, are less than `value`."""
+def n_below(ring: Array, order: Array, n: int, value: float) -> int:
+    """How many of the values at the first n places, which are ascending, are less than `value`."""
     low = 0
     while n > 1:  # without a branch to be guessed wrongly
         half = n // 2
-        low += half if ordered[low + half - 1] < value else 0
+        low += half if ring[order[low + half - 1]] < value else 0
         n -= half
-    return low + 1 if n == 1 and ordered[low] < value else low
+    return low + 1 if n == 1 and ring[order[low]] < value else low
 
 
 @jit
-def sort(values: Array) -> None:
-    """In ascending order, for few of them."""
-    for i in range(1, values.size):
-        value, place = values[i], i
-        while place > 0 and values[place - 1] > value:
-            values[place] = values[place - 1]
-            place -= 1
-        values[place] = value
+def find(spots: Array, order: Array, ring: Array, gone: int) -> None:
+    """Where in `order` the places of the ring from `gone` on stand, ascending. Equal values stand in no order."""
+    for t in range(spots.size):
+        place = (gone + t) % ring.size
+        spot = n_below(ring, order, order.size, ring[place])
+        while order[spot] != place:
+            spot += 1
+        i = t
+        while i > 0 and spots[i - 1] > spot:
+            spots[i] = spots[i - 1]
+            i -= 1
+        spots[i] = spot
 
 
 @jit
-def copy_from(out: Array, ring: Array, begin: int) -> None:
-    """out = the values of the ring from begin on."""
-    place = begin % ring.size
-    for t in range(out.size):
-        out[t] = ring[place]
-        place = place + 1 if place + 1 < ring.size else 0
+def sort(places: Array, ring: Array, new: int) -> None:
+    """The places of the ring from `new` on, in ascending order of their values."""
+    for t in range(places.size):
+        place, i = (new + t) % ring.size, t
+        while i > 0 and ring[places[i - 1]] > ring[place]:
+            places[i] = places[i - 1]
+            i -= 1
+        places[i] = place
 
 
 @jit
-def exchange(out: Array, ordered: Array, gone: Array, new: Array) -> None:
-    """out = `ordered` without the values of `gone` and with those of `new`, in one pass; all of them are ascending."""
-    place, to, n_gone, n_new = 0, 0, 0, 0
-    while n_gone < gone.size or n_new < new.size:
-        leaves = n_new == new.size or (n_gone < gone.size and gone[n_gone] <= new[n_new])
-        value = gone[n_gone] if leaves else new[n_new]
-        n = move(out[to:], ordered[place:], n_below(ordered[place:], ordered.size - place, value))
-        place, to = place + n, to + n
+def exchange(out: Array, order: Array, ring: Array, spots: Array, new: Array) -> None:
+    """out = `order` without what stands at `spots` and with the places `new`, in one pass; all are ascending."""
+    here, to, n_gone, n_new = 0, 0, 0, 0
+    joins = n_below(ring, order, order.size, ring[new[0]]) if new.size > 0 else 0
+    while n_gone < spots.size or n_new < new.size:
+        leaves = n_new == new.size or (n_gone < spots.size and spots[n_gone] < joins)
+        n = int((spots[n_gone] if leaves else joins) - here)
+        here, to = here + n, to + move(out[to:], order[here:], n)
         if leaves:
-            place, n_gone = place + 1, n_gone + 1
+            here, n_gone = here + 1, n_gone + 1
         else:
-            out[to] = value
+            out[to] = new[n_new]
             to, n_new = to + 1, n_new + 1
-    move(out[to:], ordered[place:], ordered.size - place)
+            if n_new < new.size:
+                joins = n_below(ring, order, order.size, ring[new[n_new]])
+    move(out[to:], order[here:], order.size - here)
 
 
 @jit
-def move(out: Array, values: Array, n: int) -> int:
-    """Copy the first n values. Returns n."""
+def move(out: Array, places: Array, n: int) -> int:
+    """Copy the first n. Returns n."""
     for i in range(n):
-        out[i] = values[i]
+        out[i] = places[i]
     return n
 
 
@@ -183,14 +191,12 @@ def refit(numbers: Array, counts: Array, calm: Array, moving: Array, channel: in
         order_window(window, ring, begin, end)
     else:
         old_begin, old_end = window_at(before, N_NEEDED[channel], DELAYS[channel])
-        gone, new = view(moving, 0, (begin - old_begin,)), view(moving, at.REFIT_EVERY, (end - old_end,))
-        changed = view(moving, at.KEPT, (MEMORY,))
-        copy_from(gone, ring, old_begin)
-        copy_from(new, ring, old_end)
-        sort(gone)
-        sort(new)
-        exchange(changed, window[: old_end - old_begin], gone, new)
-        move(window, changed, end - begin)
+        room, order = moving.view(np.uint16), window[: old_end - old_begin]
+        gone, new = room[MEMORY:][: begin - old_begin], room[MEMORY + at.REFIT_EVERY :][: end - old_end]
+        find(gone, order, ring, old_begin)
+        sort(new, ring, old_end)
+        exchange(room, order, ring, gone, new)
+        move(window, room, end - begin)
     counts[at.N_FITTED + channel] = n
     tail = at.tail_of(numbers, channel)
     fit_tail(tail, window[: end - begin], ring, begin, end, GAPS[channel])
@@ -198,10 +204,11 @@ def refit(numbers: Array, counts: Array, calm: Array, moving: Array, channel: in
 
 @jit
 def order_window(window: Array, ring: Array, begin: int, end: int) -> None:
-    """window = the values of the ring from begin to end in ascending order."""
-    ordered = window[: end - begin]
-    copy_from(ordered, ring, begin)
-    ordered.sort()
+    """window = the places of the ring from begin to end in ascending order of their values."""
+    places = (begin + np.arange(end - begin)) % ring.size
+    order = np.argsort(ring[places])
+    for i in range(order.size):
+        window[i] = places[order[i]]
 
 
 @jit
@@ -247,12 +254,12 @@ def learn_value(numbers: Array, counts: Array, calm: Array, moving: Array, chann
 
 
 @jit
-def tail_probability(value: float, ordered: Array, n: int, tail: Array) -> float:
+def tail_probability(value: float, ring: Array, order: Array, n: int, tail: Array) -> float:
     """P(a calm value >= value), by rank below the threshold u and by the Pareto tail (u, scale, shape) above it."""
     if value > tail[0]:
         p = (1 - TAIL_QUANTILE) * (1 + tail[2] * (value - tail[0]) / tail[1]) ** (-1 / tail[2])
         return float(max(p, SMALLEST_P))
-    return (1.0 + n - n_below(ordered, n, value)) / (n + 1)
+    return (1.0 + n - n_below(ring, order, n, value)) / (n + 1)
 
 
 @jit
@@ -266,7 +273,8 @@ def probability(numbers: Array, counts: Array, calm: Array, channel: int, value:
     """Tail probability of a value in a channel that is calibrated."""
     begin, end = window_at(counts[at.N_FITTED + channel], N_NEEDED[channel], DELAYS[channel])
     kept = float(np.float32(value))  # as the ring keeps it
-    return tail_probability(kept, at.window_of(calm, channel), end - begin, at.tail_of(numbers, channel))
+    ring, order = at.ring_of(calm, channel), at.window_of(calm, channel)
+    return tail_probability(kept, ring, order, end - begin, at.tail_of(numbers, channel))
 
 
 @jit

@@ -3,7 +3,8 @@
     numbers  float64  its clock and fitted tails; a table with one column for each sensor; covariances and their
                       inverses; the queue of measurements that wait to be learned
     counts   int64    records, and values of each channel
-    calm     float32  of each channel the ring of its calm values, then each one's window of them in ascending order
+    calm     float32  of each channel the ring of its calm values, then of each the places in it that its window holds,
+                      in ascending order of their values: two places (uint16) in the room of one value
 
 Beside them stand `work`, scratch space whose beginning is what was found out about the last record, and `moving`, for
 windows. Views are cut out inside the kernels by the number of sensors D, once for each record; none is kept. Up to
@@ -85,9 +86,8 @@ SPARE = REFIT_EVERY + 4  # ring places beyond MEMORY, so that the window of the 
 DELAYS = np.array([SENSOR_DELAY if channel == SENSOR else 0 for channel in range(N_CALIBRATED)])
 RINGS = np.concatenate([[0], np.cumsum(MEMORY + SPARE + DELAYS)])  # where each ring begins, and the last one ends
 WINDOWS = int(RINGS[-1])
-N_CALM_PLACES = WINDOWS + N_CALIBRATED * MEMORY
-KEPT = 2 * REFIT_EVERY  # in moving: values that leave a window, those that enter it, and from here on what it becomes
-N_MOVING = KEPT + MEMORY
+N_CALM_PLACES = WINDOWS + N_CALIBRATED * MEMORY // 2
+N_MOVING = MEMORY // 2 + REFIT_EVERY  # room for what a window becomes, for what leaves it and what enters
 
 
 @jit_or_python
@@ -203,5 +203,5 @@ def ring_of(calm: Array, channel: int) -> Array:
 
 @jit_or_python
 def window_of(calm: Array, channel: int) -> Array:
-    """(MEMORY): as many as the last fit had stand at its beginning, in ascending order."""
-    return view(calm, WINDOWS + channel * MEMORY, (MEMORY,))
+    """(MEMORY) places in the channel's ring: as many as the last fit had, in ascending order of their values."""
+    return view(calm, WINDOWS + channel * MEMORY // 2, (MEMORY // 2,)).view(np.uint16)
