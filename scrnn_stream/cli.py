@@ -71,6 +71,10 @@ def _run(options: argparse.Namespace) -> int:
             from scrnn_stream.service import serve
 
             return serve(options)
+        if options.command == "config":
+            from scrnn_stream.effective import show
+
+            return show(options)
         from scrnn_stream.demo import demo
 
         return demo(options)
@@ -98,6 +102,21 @@ def _parser() -> argparse.ArgumentParser:
     _add_settings(replay)
 
     run = commands.add_parser("run", help="watch a Kafka topic until SIGTERM")
+    _add_run(run)
+    config = commands.add_parser("config", help="print what `run` would do with these options, and who said so")
+    _add_run(config)
+
+    demo = commands.add_parser("demo", help="real pipe flow and a simulated pump fleet, through a real broker")
+    demo.add_argument("--seed", type=int, default=0, help="which fleet and which faults [0]")
+    demo.add_argument("--days", type=_positive, default=40.0, help="length of the fleet's history [40]")
+    _add_budget(demo, "0.05 a day")
+    demo.add_argument(
+        "--report", metavar="DIR", type=Path, default=Path("demo-report"), help="alert cards [demo-report]"
+    )
+    return parser
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
     _add_config(run)
     run.add_argument("--brokers", metavar="HOST:PORT", help="several with commas [127.0.0.1:9092]")
     run.add_argument("--topic", help="sensor readings come from it [sensors]")
@@ -116,15 +135,6 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--rebuild", action="store_true", help="pass over the checkpoints and learn again from the topic")
     run.add_argument("--warmup", metavar="SPAN", help="how far back that reaches, such as 12h or 7d [all of the topic]")
     _add_settings(run)
-
-    demo = commands.add_parser("demo", help="real pipe flow and a simulated pump fleet, through a real broker")
-    demo.add_argument("--seed", type=int, default=0, help="which fleet and which faults [0]")
-    demo.add_argument("--days", type=_positive, default=40.0, help="length of the fleet's history [40]")
-    _add_budget(demo, "0.05 a day")
-    demo.add_argument(
-        "--report", metavar="DIR", type=Path, default=Path("demo-report"), help="alert cards [demo-report]"
-    )
-    return parser
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:

@@ -31,7 +31,7 @@ STATUS_EVERY_S = 600.0  # between two lines of the log that say how it goes
 
 def serve(options: argparse.Namespace) -> int:
     """Run the service that flags and configuration file describe."""
-    config, settings, client = configuration(options)
+    config, settings, client, _ = configuration(options)
     pipeline = Pipeline(settings)
     warmup_s = seconds(config["warmup"], "--warmup") if config["warmup"] is not None else math.inf
     store = _store(config)
