@@ -33,6 +33,7 @@ from scrnn_stream.settings import BUDGETS, Settings
 from scrnn_stream.usage import DELIVERIES, EXACTLY_ONCE, UsageError
 from scrnn_stream.worker import CHECKPOINT_EVERY_S
 
+STOP_WITHIN_S = 25.0  # Kubernetes kills after 30, Docker after 10
 DEFAULTS: dict[str, Any] = {  # of `run`; `replay` passes over them, so that both can share a file
     "brokers": "127.0.0.1:9092",
     "topic": "sensors",
@@ -45,9 +46,11 @@ DEFAULTS: dict[str, Any] = {  # of `run`; `replay` passes over them, so that bot
     "checkpoint_every": CHECKPOINT_EVERY_S,
     "max_machines": None,
     "warmup": None,
+    "http": None,
+    "stop_within": STOP_WITHIN_S,
 }
 TABLES = ("kafka", "sensors", "machines")  # the first: security_protocol, sasl_mechanism and so on
-POSITIVE = (*BUDGETS, "checkpoint_every", "max_machines")
+POSITIVE = (*BUDGETS, "checkpoint_every", "max_machines", "stop_within")
 WHOLE = (*(name for name in Settings.names() if name not in BUDGETS), "max_machines")
 
 
