@@ -18,7 +18,6 @@ from scrnn_stream.usage import UsageError
 from scrnn_stream.worker import Worker
 from tests.monitoring import readings, recorded
 
-
 TOPIC = 'a "topic"'
 
 
