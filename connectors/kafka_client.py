@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,7 @@ from kafka import errors as kafka_errors
 CONNECT_TIMEOUT_MS = 5_000
 CLOSE_TIMEOUT_S = 5.0
 RECONNECT_MS = 1_000  # most between two attempts; the client's own 30 s kept workers from a broker that was back
+TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 FENCED = (
     "another worker of the same name has taken over, or this one stood still for too long: it stops here, and nothing "
     "counts that it had not finished; start it again, each with an --instance of its own"
@@ -71,6 +73,32 @@ def connect(client: Callable[..., Any], brokers: str, options: Mapping[str, Any]
             f"{brokers} answers but not as a Kafka broker ({type(error).__name__}): check that port and security "
             "options fit"
         ) from error
+
+
+def client_option(name: str, text: str) -> Any:
+    """An option of the Kafka clients that was given as text, as a number or truth value where it is one.
+
+    Raises
+    ------
+    ValueError
+        If it is no option that text can give, or not of its type; the message goes on from the option's name.
+    """
+    defaults = {n: v for client in (KafkaConsumer, KafkaProducer) for n, v in client.DEFAULT_CONFIG.items()}
+    plain = {n: v for n, v in defaults.items() if v is None or isinstance(v, str | int | float)}
+    if name not in plain:
+        near = difflib.get_close_matches(name, plain, 1)
+        raise ValueError(f"is no option of the Kafka client{f'; did you mean {near[0]}?' if near else ''}")
+    default = plain[name]
+    if isinstance(default, bool):
+        if text.lower() not in TRUTHS:
+            raise ValueError("must be true or false")
+        return TRUTHS[text.lower()]
+    if isinstance(default, int | float):
+        try:
+            return int(text)
+        except ValueError:
+            raise ValueError("must be a whole number") from None
+    return text
 
 
 def _without_foreign(options: Mapping[str, Any], client: Any) -> dict[str, Any]:

@@ -199,6 +199,11 @@ class KafkaSource:
                 return False
         return True
 
+    def behind(self) -> dict[Partition, int]:
+        """Messages of each partition that wait, as far as the brokers have told with the messages before."""
+        ends = {part: self._consumer.highwater(part) for part in list(self._next)}
+        return {Partition(*part): max(0, end - self._next[part]) for part, end in ends.items() if end is not None}
+
     def _options(self) -> dict[str, Any]:
         options = {
             "group_id": self.group,

@@ -14,6 +14,7 @@ from river import base
 
 from scrnn_stream import channels as ch
 from scrnn_stream import places as at
+from scrnn_stream._layout import N_CLIPPED, N_DIVERGED, N_LEARNED
 from scrnn_stream.calibration import n_missing
 from scrnn_stream.channels import Quantity
 from scrnn_stream.course import LINES, draw, take
@@ -242,6 +243,12 @@ class SCRNNDetector(base.AnomalyDetector):
     def n_regimes(self) -> int:
         """Lasting new states that were adopted as normal."""
         return int(self._machine.counts[0, at.N_REGIMES])
+
+    @property
+    def updates(self) -> tuple[int, int, int]:
+        """How often the network was updated, how often its gradient was shortened, and how often it diverged."""
+        counts = self._machine.counts[0, at.N_COUNTS :]
+        return int(counts[N_LEARNED]), int(counts[N_CLIPPED]), int(counts[N_DIVERGED])
 
     @property
     def sensors(self) -> list[str]:

@@ -100,6 +100,11 @@ class CheckpointStore:
         """Where the files lie, None if that is elsewhere."""
         return self.files.directory
 
+    def n_bytes(self, partition: Partition) -> int:
+        """Of the segments that the checkpoints of a partition need, as far as this process knows."""
+        ledger = self._ledgers.get(partition)
+        return sum(ledger.sizes.values()) if ledger is not None else 0
+
     def open(self) -> None:
         """Make the store, write to it and read it. StoreProblem if that is not possible."""
         self.files.open()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
+import json
 import logging
 import math
 import sys
@@ -12,6 +14,7 @@ from typing import NoReturn
 
 from scrnn_stream.usage import DELIVERIES, UsageError
 
+TEXT = "%(levelname)s %(name)s: %(message)s"
 HEARD = ("scrnn_stream", "connectors", "kafka")
 
 
@@ -36,11 +39,29 @@ class _Log(logging.Handler):
             self.handleError(record)
 
 
+class _Json(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="milliseconds")
+        fields = {
+            "time": moment,
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        return json.dumps(fields, ensure_ascii=False)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0 done, 2 a wrong option or something missing, 130 interrupted."""
     options = _parser().parse_args(arguments)
     level = options.log_level or ("info" if options.command == "run" else "warning")
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=level.upper(), handlers=[_Log()])
+    handler = _Log()
+    handler.setFormatter(_Json() if options.log_format == "json" else logging.Formatter(TEXT))
+    logging.basicConfig(level=level.upper(), handlers=[handler])
     if level != "debug":  # the client's own warnings tell a user nothing that our errors do not
         logging.getLogger("kafka").setLevel(logging.ERROR)
     try:
@@ -71,6 +92,10 @@ def _run(options: argparse.Namespace) -> int:
             from scrnn_stream.service import serve
 
             return serve(options)
+        if options.command == "config":
+            from scrnn_stream.effective import show
+
+            return show(options)
         from scrnn_stream.demo import demo
 
         return demo(options)
@@ -84,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     levels = ("debug", "info", "warning", "error")
     parser.add_argument("--log-level", choices=levels, help="what is logged to stderr [run: info, else warning]")
+    parser.add_argument("--log-format", choices=("text", "json"), default="text", help="lines, or JSON lines [text]")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
 
     replay = commands.add_parser("replay", help="run the pipeline over recorded files")
@@ -98,6 +124,21 @@ def _parser() -> argparse.ArgumentParser:
     _add_settings(replay)
 
     run = commands.add_parser("run", help="watch a Kafka topic until SIGTERM")
+    _add_run(run)
+    config = commands.add_parser("config", help="print what `run` would do with these options, and who said so")
+    _add_run(config)
+
+    demo = commands.add_parser("demo", help="real pipe flow and a simulated pump fleet, through a real broker")
+    demo.add_argument("--seed", type=int, default=0, help="which fleet and which faults [0]")
+    demo.add_argument("--days", type=_positive, default=40.0, help="length of the fleet's history [40]")
+    _add_budget(demo, "0.05 a day")
+    demo.add_argument(
+        "--report", metavar="DIR", type=Path, default=Path("demo-report"), help="alert cards [demo-report]"
+    )
+    return parser
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
     _add_config(run)
     run.add_argument("--brokers", metavar="HOST:PORT", help="several with commas [127.0.0.1:9092]")
     run.add_argument("--topic", help="sensor readings come from it [sensors]")
@@ -113,18 +154,15 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--max-machines", metavar="N", type=_whole, help="so many stay in memory, the others in checkpoints [all]"
     )
+    run.add_argument(
+        "--http", metavar="[HOST:]PORT", help="/metrics, /healthz and /readyz; without HOST on 127.0.0.1 alone [none]"
+    )
+    run.add_argument(
+        "--stop-within", metavar="SECONDS", type=_positive, help="after SIGTERM; what is not finished comes again [25]"
+    )
     run.add_argument("--rebuild", action="store_true", help="pass over the checkpoints and learn again from the topic")
     run.add_argument("--warmup", metavar="SPAN", help="how far back that reaches, such as 12h or 7d [all of the topic]")
     _add_settings(run)
-
-    demo = commands.add_parser("demo", help="real pipe flow and a simulated pump fleet, through a real broker")
-    demo.add_argument("--seed", type=int, default=0, help="which fleet and which faults [0]")
-    demo.add_argument("--days", type=_positive, default=40.0, help="length of the fleet's history [40]")
-    _add_budget(demo, "0.05 a day")
-    demo.add_argument(
-        "--report", metavar="DIR", type=Path, default=Path("demo-report"), help="alert cards [demo-report]"
-    )
-    return parser
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,6 @@
-"""The configuration file of `run` and `replay`: options of the command, and tables for Kafka, sensors and machines.
+"""What `run` and `replay` are told: flags, before the environment, before a file, before defaults.
+
+The file holds options of the command, and tables for Kafka, sensors and machines:
 
 alerts_per_week = 2
 
@@ -9,22 +11,29 @@ min_deviation = 0.3
 [machines.pump-4.pressure]   # of one machine, in place of what is said for every one
 low = 0.2
 high = 6.5
+
+In the environment SCRNN_STREAM_TOPIC is `topic`, SCRNN_STREAM_KAFKA_SASL_PLAIN_PASSWORD is `sasl_plain_password` of the
+table `kafka`, and SCRNN_STREAM_CONFIG names the file.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
+import os
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from connectors.kafka import client_option
 from scrnn_stream.limits import Limits, SensorLimits
 from scrnn_stream.settings import BUDGETS, Settings
 from scrnn_stream.usage import DELIVERIES, EXACTLY_ONCE, UsageError
 from scrnn_stream.worker import CHECKPOINT_EVERY_S
 
+STOP_WITHIN_S = 25.0  # Kubernetes kills after 30, Docker after 10
 DEFAULTS: dict[str, Any] = {  # of `run`; `replay` passes over them, so that both can share a file
     "brokers": "127.0.0.1:9092",
     "topic": "sensors",
@@ -37,35 +46,83 @@ DEFAULTS: dict[str, Any] = {  # of `run`; `replay` passes over them, so that bot
     "checkpoint_every": CHECKPOINT_EVERY_S,
     "max_machines": None,
     "warmup": None,
+    "http": None,
+    "stop_within": STOP_WITHIN_S,
 }
 TABLES = ("kafka", "sensors", "machines")  # the first: security_protocol, sasl_mechanism and so on
-POSITIVE = (*BUDGETS, "checkpoint_every", "max_machines")
+POSITIVE = (*BUDGETS, "checkpoint_every", "max_machines", "stop_within")
 WHOLE = (*(name for name in Settings.names() if name not in BUDGETS), "max_machines")
 
 
+PREFIX, KAFKA = "SCRNN_STREAM_", "KAFKA_"  # of variables of the environment
+
+
 class Configuration(NamedTuple):
-    """What was asked for: options of the command by name, settings of the pipeline, options of the Kafka clients."""
+    """What was asked for: options of the command by name, settings of the pipeline, options of the Kafka clients.
+
+    ``sources`` says of each option, and of each ``kafka.NAME``, where its value comes from.
+    """
 
     options: dict[str, Any]
     settings: Settings
     client: dict[str, Any]
+    sources: dict[str, str]
 
 
-def configuration(given: argparse.Namespace) -> Configuration:
-    """Flags before file before defaults."""
-    file = _File(given.config) if given.config is not None else None
+def configuration(given: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Configuration:
+    """Flags before environment before file before defaults."""
+    environment = _Environment(environ)
+    path = given.config if given.config is not None else environment.path
+    file = _File(path) if path is not None else None
     known = {**DEFAULTS, **dict.fromkeys(Settings.names())}
-    said = file.options(known) if file is not None else {}
     flags = {name: value for name, value in vars(given).items() if name in known and value is not None}
-    if flags.keys() & set(BUDGETS):  # one budget given as a flag goes before the other one in the file
-        said = {name: value for name, value in said.items() if name not in BUDGETS}
-    options = {**known, **said, **flags}
+    options, sources = known, dict.fromkeys(known, "default")
+    for source, said in (
+        (str(path), file.options(known) if file is not None else {}),
+        ("environment", environment.options(known)),
+        ("flag", flags),
+    ):
+        if said.keys() & set(BUDGETS):  # one budget goes before the other one of what comes after it
+            said = {**dict.fromkeys(BUDGETS), **said}
+        options = {**options, **said}
+        sources |= dict.fromkeys(said, source)
     limits = file.limits() if file is not None else Limits()
     try:
         settings = Settings(**{name: v for name in Settings.names() if (v := options[name]) is not None}, limits=limits)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    return Configuration(options, settings, file.table(TABLES[0]) if file is not None else {})
+    client = file.table(TABLES[0]) if file is not None else {}
+    sources |= {f"kafka.{name}": str(path) for name in client}
+    sources |= {f"kafka.{name}": "environment" for name in environment.client}
+    return Configuration(options, settings, {**client, **environment.client}, sources)
+
+
+class _Environment:
+    """The variables that are meant for us; their errors name them."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        ours = {name.removeprefix(PREFIX): text for name, text in environ.items() if name.startswith(PREFIX) and text}
+        config = ours.pop("CONFIG", None)
+        self.path = Path(config) if config is not None else None
+        self.client = {
+            name.removeprefix(KAFKA).lower(): self._kafka(name, text)
+            for name, text in ours.items()
+            if name.startswith(KAFKA)
+        }
+        self._texts = {name.lower(): text for name, text in ours.items() if not name.startswith(KAFKA)}
+
+    def options(self, known: Iterable[str]) -> dict[str, Any]:
+        options = {name: _typed(name, text) for name, text in self._texts.items()}
+        for name, value in options.items():
+            _check_name("the environment", name, known, f"variable {PREFIX}{name.upper()} for option")
+            _check_type(f"{PREFIX}{name.upper()}", name, value)
+        return options
+
+    def _kafka(self, name: str, text: str) -> Any:
+        try:
+            return client_option(name.removeprefix(KAFKA).lower(), text)
+        except ValueError as error:
+            raise UsageError(f"{PREFIX}{name} {error}") from None
 
 
 class _File:
@@ -84,8 +141,8 @@ class _File:
         """All that stands outside of the tables."""
         options = {name: value for name, value in self.content.items() if name not in TABLES}
         for name, value in options.items():
-            self._check_name(name, (*known, *TABLES), "option")
-            self._check_type(name, value)
+            _check_name(self.path, name, (*known, *TABLES), "option")
+            _check_type(f"{self.path}: {name}", name, value)
         return options
 
     def table(self, name: str) -> dict[str, Any]:
@@ -104,7 +161,7 @@ class _File:
 
     def _sensor(self, place: str, limits: Any) -> SensorLimits:
         for name, value in self._as_table(place, limits).items():
-            self._check_name(name, SensorLimits.names(), f"[{place}] key")
+            _check_name(self.path, name, SensorLimits.names(), f"[{place}] key")
             if name != "direction" and not _is_number(value):
                 raise UsageError(f"{self.path}: [{place}] {name} must be a number, got {value!r}")
         try:
@@ -117,25 +174,35 @@ class _File:
             raise UsageError(f"{self.path}: {place} must be a table, as in [{place}]; got {value!r}")
         return value
 
-    def _check_name(self, name: str, known: Iterable[str], what: str) -> None:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
-            raise UsageError(f"{self.path}: unknown {what} {name!r}{hint}")
 
-    def _check_type(self, name: str, value: Any) -> None:
-        if name in WHOLE and (isinstance(value, bool) or not isinstance(value, int)):
-            right, what = False, "a whole number"
-        elif name in POSITIVE:
-            right, what = _is_number(value) and value > 0, "a number above 0"
-        elif name in WHOLE:
-            right, what = True, "a whole number"
-        elif name == "delivery":
-            right, what = value in DELIVERIES, " or ".join(DELIVERIES)
-        else:
-            right, what = isinstance(value, str), "text"
-        if not right:
-            raise UsageError(f"{self.path}: {name} must be {what}, got {value!r}")
+def _check_name(where: object, name: str, known: Iterable[str], what: str) -> None:
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+        raise UsageError(f"{where}: unknown {what} {name!r}{hint}")
+
+
+def _check_type(what_it_is: str, name: str, value: Any) -> None:
+    if name in WHOLE and (isinstance(value, bool) or not isinstance(value, int)):
+        right, what = False, "a whole number"
+    elif name in POSITIVE:
+        right, what = _is_number(value) and value > 0, "a number above 0"
+    elif name in WHOLE:
+        right, what = True, "a whole number"
+    elif name == "delivery":
+        right, what = value in DELIVERIES, " or ".join(DELIVERIES)
+    else:
+        right, what = isinstance(value, str), "text"
+    if not right:
+        raise UsageError(f"{what_it_is} must be {what}, got {value!r}")
+
+
+def _typed(name: str, text: str) -> Any:
+    """The text of a variable as a file would hold it; what is no number stays text, and is refused."""
+    for number in (int, float) if name in (*WHOLE, *POSITIVE) else ():
+        with contextlib.suppress(ValueError):
+            return number(text)
+    return text
 
 
 def _is_number(value: Any) -> bool:

@@ -50,7 +50,8 @@ class Keeper:
         self.every_s = every_s
         self.clock = clock
         self.sleep = sleep
-        self.kept: set[Partition] = set()  # of which there is a checkpoint of this process
+        self.kept: dict[Partition, float] = {}  # when the last checkpoint of this process was written
+        self.n_failed = 0
         self._due = clock() + every_s
         self._failing_since: float | None = None
         self._warned_at = -math.inf
@@ -74,9 +75,10 @@ class Keeper:
                 if self.clock() - begin > PATIENCE_S:
                     break
             else:
-                self.kept.add(partition)
+                self.kept[partition] = self.clock()
                 n_written += 1
         if problem is not None:
+            self.n_failed += 1
             self._due = max(self._due, self.clock() + (MOST_OF_TIME - 1) * (self.clock() - begin))
             self._warn(problem)
         elif n_written and self._failing_since is not None:

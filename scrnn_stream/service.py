@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import math
+import os
 import signal
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -16,22 +19,25 @@ from urllib.parse import quote
 from connectors.kafka import KafkaSink, KafkaSource
 from scrnn_stream.checkpoint import CheckpointStore
 from scrnn_stream.configuration import configuration
+from scrnn_stream.endpoint import Endpoint
+from scrnn_stream.metrics import Metrics
 from scrnn_stream.pipeline import Pipeline
 from scrnn_stream.progress import ReplayProgress
 from scrnn_stream.rehearsal import prepare
 from scrnn_stream.show import budget_line, learning_line
 from scrnn_stream.store import StoreProblem
 from scrnn_stream.usage import EXACTLY_ONCE, UsageError, seconds
-from scrnn_stream.worker import Worker
+from scrnn_stream.worker import Counts, Worker
 
 logger = logging.getLogger(__name__)
 
+EXIT_UNFINISHED = 3
 STATUS_EVERY_S = 600.0  # between two lines of the log that say how it goes
 
 
 def serve(options: argparse.Namespace) -> int:
     """Run the service that flags and configuration file describe."""
-    config, settings, client = configuration(options)
+    config, settings, client, _ = configuration(options)
     pipeline = Pipeline(settings)
     warmup_s = seconds(config["warmup"], "--warmup") if config["warmup"] is not None else math.inf
     store = _store(config)
@@ -46,21 +52,27 @@ def serve(options: argparse.Namespace) -> int:
         warmup_s=warmup_s,
         max_machines=config["max_machines"],
     )
-    prepare(logger.info)
-    stop, status = _Stop(), Status(pipeline)
+    metrics = Metrics(worker, source)
+    with Endpoint(config["http"], metrics) if config["http"] is not None else contextlib.nullcontext():
+        prepare(logger.info)
+        counts = _work(worker, metrics, config)
+    told = f"{counts.n_records} records, {counts.n_alerts} alerts, {counts.n_rejected} refused"
+    print(f"stopped after {told}; {budget_line(pipeline.budget)}", flush=True)
+    return 0
 
-    with sink, source, ReplayProgress() as progress:
+
+def _work(worker: Worker, metrics: Metrics, config: dict[str, Any]) -> Counts:
+    stop, status = _Stop(config["stop_within"]), Status(worker.pipeline)
+    with worker.sink, worker.source, ReplayProgress() as progress:
         print(f"watching {config['topic']} on {config['brokers']}; SIGTERM stops", flush=True)
 
         def stopped() -> bool:
+            metrics.tell()
             status.tell()
             progress.tell(*worker.replay)
             return stop.asked
 
-        counts = worker.run(stopped)
-    told = f"{counts.n_records} records, {counts.n_alerts} alerts, {counts.n_rejected} refused"
-    print(f"stopped after {told}; {budget_line(pipeline.budget)}", flush=True)
-    return 0
+        return worker.run(stopped)
 
 
 def _store(config: dict[str, Any]) -> CheckpointStore:
@@ -86,15 +98,27 @@ def _ends(config: dict[str, Any], client: dict[str, Any]) -> tuple[KafkaSource, 
 
 
 class _Stop:
-    """Becomes true at SIGTERM or SIGINT; the batch in hand is finished first."""
+    """Becomes true at SIGTERM or SIGINT; the batch in hand is finished first, if that takes no longer than it may."""
 
-    def __init__(self) -> None:
+    def __init__(self, within_s: float) -> None:
         self.asked = False
+        self.within_s = within_s
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask)
 
     def _ask(self, number: int, frame: object) -> None:  # noqa: ARG002 - the signature of a signal handler
+        if not self.asked:
+            limit = threading.Timer(self.within_s, self._give_up)
+            limit.daemon = True
+            limit.start()
         self.asked = True
+
+    def _give_up(self) -> None:
+        """Whoever starts again goes on from what counts: as after a kill, nothing is lost."""
+        logger.error(
+            "not finished within %g s after SIGTERM: it ends here, and goes on from what counts", self.within_s
+        )
+        os._exit(EXIT_UNFINISHED)
 
 
 class Status:

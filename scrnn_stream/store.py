@@ -138,7 +138,7 @@ class Store:
             yield
         except Exception as error:
             reason = getattr(error, "strerror", None) or self._reason(error)
-            raise StoreProblem(f"{self}: {_masked(' '.join(str(reason).split()))}") from None
+            raise StoreProblem(f"{self}: {masked(' '.join(str(reason).split()))}") from None
 
     def _reason(self, error: Exception) -> str:
         if isinstance(error, TimeoutError):
@@ -173,6 +173,6 @@ def _local(url: str) -> Path | None:
     return Path(LocalFileSystem._strip_protocol(url)) if protocol in LOCAL else None
 
 
-def _masked(text: str) -> str:
+def masked(text: str) -> str:
     """The URLs in it without user, password and parameters."""
     return re.sub(r"(://[^\s?]*)\?\S*", r"\1?***", re.sub(r"://\S*@", "://***@", text))

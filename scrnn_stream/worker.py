@@ -12,9 +12,11 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from scrnn_stream.alert import Alert
 from scrnn_stream.checkpoint import CheckpointStore
 from scrnn_stream.keeper import Keeper
 from scrnn_stream.pipeline import Observer, Pipeline
@@ -28,12 +30,19 @@ CHECKPOINT_EVERY_S = 30.0
 
 @dataclass
 class Counts:
-    """What a worker has done."""
+    """What a worker has done, and how many seconds the pipeline took for it."""
 
     n_records: int = 0
     n_replayed: int = 0
     n_rejected: int = 0
     n_alerts: int = 0
+    told: Counter[tuple[str, str]] = field(default_factory=Counter, compare=False)  # alerts by kind and state
+    busy_s: float = field(default=0.0, compare=False)
+
+    def tell(self, alerts: list[Alert]) -> None:
+        """Count alerts that go out."""
+        self.n_alerts += len(alerts)
+        self.told.update((alert.kind, alert.state) for alert in alerts)
 
 
 @dataclass
@@ -86,8 +95,8 @@ class Worker:
         self._to_announce: dict[Partition, Rebuilt] = {}
         self._announced: set[Partition] = set()  # since the last commit
         self._is_kept = True  # all that was finished is in checkpoints
-        self._keeper = Keeper(self.store, self.checkpoint_every_s, self.clock)
-        self.pipeline.fetch = self._keeper.fetch
+        self.keeper = Keeper(self.store, self.checkpoint_every_s, self.clock)
+        self.pipeline.fetch = self.keeper.fetch
 
     def run(self, stop: Callable[[], bool] = lambda: False, timeout_s: float = 1.0) -> Counts:
         """Work until the source ends or `stop()` is true; then finish what has begun."""
@@ -100,7 +109,13 @@ class Worker:
         return self.counts
 
     @property
-    def _is_replaying(self) -> bool:
+    def next_offsets(self) -> dict[Partition, int]:
+        """Of each partition that it owns: that of the message to come."""
+        return dict(self._next)
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether some partition is not yet where alerts go out."""
         return any(self._next[partition] < offset for partition, offset in self._live_from.items())
 
     @property
@@ -118,7 +133,9 @@ class Worker:
             if partition in batch.silence_told:
                 self._to_recall[partition] = batch.silence_told[partition]
         replayed, live = self._split(batch.messages)
+        begin = time.perf_counter()
         self.pipeline.process(replayed)
+        self.counts.busy_s += time.perf_counter() - begin
         self.counts.n_replayed += len(replayed)
         self._note(replayed)
         if self._to_recall or self._to_announce:
@@ -130,14 +147,14 @@ class Worker:
         if self._check_idle() or self._announced or live:
             self._finish()
             self._is_kept = False
-        if self._keeper.is_due and not self._is_kept:  # in a pause too: who is killed in it need not replay
+        if self.keeper.is_due and not self._is_kept:  # in a pause too: who is killed in it need not replay
             self._checkpoint()
-        if replayed and not self._is_replaying:  # what was learned again is kept, even if nothing more comes
+        if replayed and not self.is_replaying:  # what was learned again is kept, even if nothing more comes
             self._checkpoint()
 
     def _split(self, messages: list[Record | Rejected]) -> tuple[list[Record | Rejected], list[Record | Rejected]]:
         """Those before the offset from which a partition is live, and the others."""
-        if not self._is_replaying:  # nearly always
+        if not self.is_replaying:  # nearly always
             return [], messages
         live_from = self._live_from
         replayed = [m for m in messages if m.position.offset < live_from[m.position.partition]]
@@ -166,14 +183,16 @@ class Worker:
         return [p for p in waiting if self._next[p] >= self._live_from[p] or p in going_on]
 
     def _process(self, messages: list[Record | Rejected]) -> None:
+        begin = time.perf_counter()
         outcome = self.pipeline.process(messages, self.observe)
+        self.counts.busy_s += time.perf_counter() - begin
         for alert in outcome.alerts:
             self.sink.send(alert)
         for rejected in outcome.rejected:
             self.sink.reject(rejected)
         self.counts.n_records += len(messages)
         self.counts.n_rejected += len(outcome.rejected)
-        self.counts.n_alerts += len(outcome.alerts)
+        self.counts.tell(outcome.alerts)
 
     def _finish(self) -> None:
         self.sink.flush()
@@ -201,7 +220,7 @@ class Worker:
                 for alert in alerts:
                     self.sink.send(alert)
                     self._silence_told[partition] = alert.raised or -math.inf
-                self.counts.n_alerts += len(alerts)
+                self.counts.tell(alerts)
         return self.counts.n_alerts > n_before
 
     def _start(self, partition: Partition, committed: int) -> None:
@@ -218,7 +237,7 @@ class Worker:
 
     def _restore(self, partition: Partition, committed: int) -> int | None:
         """The offset of the state that was kept, None if there is none to go on with."""
-        if self.store is None or (self.rebuild and partition not in self._keeper.kept):
+        if self.store is None or (self.rebuild and partition not in self.keeper.kept):
             return None
         return self.store.take_up(
             partition, committed, lambda kept: self.pipeline.recover(partition, kept, self.max_machines)
@@ -254,7 +273,7 @@ class Worker:
         self._announced.discard(partition)
 
     def _checkpoint(self) -> None:
-        self._is_kept = self._keeper.keep(
+        self._is_kept = self.keeper.keep(
             (partition, offset, self.pipeline.to_keep(partition))
             for partition, offset in self._committed.items()
             if offset == self._next[partition]  # never a checkpoint beyond the committed offset

@@ -46,6 +46,51 @@ def test_a_budget_given_as_a_flag_goes_before_the_other_one_in_the_file(tmp_path
     assert read(tmp_path, text, alerts_per_day=3.0).settings.budget_per_day == 3.0
 
 
+def test_the_environment_goes_before_the_file_and_flags_before_the_environment(tmp_path: Path) -> None:
+    path = tmp_path / "scrnn.toml"
+    path.write_text(
+        'topic = "a"\ngroup = "a"\nalerts_per_week = 7\n[kafka]\nssl_cafile = "a"\nrequest_timeout_ms = 5\n'
+    )
+    environ = {
+        "SCRNN_STREAM_CONFIG": str(path), "SCRNN_STREAM_TOPIC": "b", "SCRNN_STREAM_GROUP": "b",
+        "SCRNN_STREAM_ALERTS_PER_DAY": "0.5", "SCRNN_STREAM_SEED": "7", "SCRNN_STREAM_INSTANCE": "", "TOPIC": "z",
+        "SCRNN_STREAM_KAFKA_SSL_CAFILE": "b", "SCRNN_STREAM_KAFKA_SSL_CHECK_HOSTNAME": "false",
+        "SCRNN_STREAM_KAFKA_SASL_PLAIN_PASSWORD": "123",
+    }  # fmt: skip
+    config = configuration(argparse.Namespace(config=None, group="c"), environ)
+    assert (config.options["topic"], config.options["group"], config.options["instance"]) == ("b", "c", None)
+    assert (config.settings.budget_per_day, config.settings.seed) == (0.5, 7)
+    assert config.client == {
+        "ssl_cafile": "b", "request_timeout_ms": 5, "ssl_check_hostname": False, "sasl_plain_password": "123",
+    }  # fmt: skip
+    assert [config.sources[name] for name in ("brokers", "topic", "group")] == ["default", "environment", "flag"]
+    assert (config.sources["kafka.request_timeout_ms"], config.sources["kafka.ssl_cafile"]) == (
+        str(path),
+        "environment",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("TOPICS", "a", ["unknown variable SCRNN_STREAM_TOPICS", "did you mean 'topic'?"]),
+        ("SEED", "one", ["SCRNN_STREAM_SEED must be a whole number, got 'one'"]),
+        ("CHECKPOINT_EVERY", "-1", ["SCRNN_STREAM_CHECKPOINT_EVERY must be a number above 0, got -1"]),
+        ("KAFKA_SASL_PLAIN_PASWORD", "secret", ["is no option of the Kafka client; did you mean sasl_plain_password?"]),
+        ("KAFKA_SSL_CHECK_HOSTNAME", "secret", ["SCRNN_STREAM_KAFKA_SSL_CHECK_HOSTNAME must be true or false"]),
+        ("KAFKA_REQUEST_TIMEOUT_MS", "secret", ["SCRNN_STREAM_KAFKA_REQUEST_TIMEOUT_MS must be a whole number"]),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_told_in_one_line(name: str, text: str, words: list[str]) -> None:
+    with pytest.raises(UsageError) as refused:
+        configuration(argparse.Namespace(config=None), {f"SCRNN_STREAM_{name}": text})
+    message = str(refused.value)
+    assert "\n" not in message
+    assert "secret" not in message
+    for part in words:
+        assert part in message
+
+
 def test_tables_hold_the_client_s_options_and_the_limits_of_sensors(tmp_path: Path) -> None:
     config = read(
         tmp_path,
