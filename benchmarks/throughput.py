@@ -40,7 +40,7 @@ with warnings.catch_warnings():
 
 from scrnn_stream.checkpoint import CheckpointStore
 from scrnn_stream.pipeline import Pipeline
-from scrnn_stream.records import Partition, Position, Record
+from scrnn_stream.rehearsal import prepare
 from scrnn_stream.worker import Worker
 
 N_PARTITIONS = 2
@@ -234,7 +234,7 @@ class Workers:
 def work(end: Connection, address: str, topic: str, group: str, number: int, n_members: int) -> None:
     """A worker that takes as many records as `end` asks for, until that is none; first those that make it ready."""
     pipeline, watch = Pipeline(), Watch()
-    load_kernels()
+    prepare(print)  # kernels count neither as time nor as memory of machines
     sink = KafkaSink(address, f"{topic}-alerts", transactional_id=f"{group}/{number}")
     member = {"group_instance_id": str(number)} if n_members > 1 else {}
     with sink, KafkaSource(address, topic, group, through=sink, **member) as source:
@@ -243,7 +243,7 @@ def work(end: Connection, address: str, topic: str, group: str, number: int, n_m
         grown_mb = resident_mb() - before
         with tempfile.TemporaryDirectory() as directory:
             store, begin = CheckpointStore(directory), time.process_time()
-            for partition, offset in worker._next.items():
+            for partition, offset in worker.next_offsets.items():
                 store.save(partition, offset, *pipeline.to_keep(partition))
             checkpoint_s = time.process_time() - begin
         end.send(Report(pipeline.n_machines, grown_mb, checkpoint_s, worker.counts.n_alerts))
@@ -256,13 +256,6 @@ def take(worker: Worker, n: int, watch: Watch) -> Segment:
     watch.begin()
     worker.run(lambda: worker.counts.n_records >= first + n)
     return watch.end(worker.counts.n_records - first)
-
-
-def load_kernels() -> None:
-    """So that they count neither as time nor as memory of machines."""
-    fleet = Pipeline()
-    values = {f"sensor_{j}": float(j) for j in range(N_SENSORS)}
-    fleet.process(Record(Position(Partition("warm", 0), i), "warm", 60.0 * i, values) for i in range(N_READY))
 
 
 def resident_mb() -> float:

@@ -17,6 +17,7 @@ from numba.np.arrayobj import make_array, populate_array
 from numpy.typing import NDArray
 
 F = TypeVar("F", bound=Callable[..., Any])
+IS_COMPILED = not numba.config.DISABLE_JIT
 FLAGS = {"reassoc", "contract", "nsz", "arcp", "afn"}  # NaN means missing and infinity divergence: no `nnan`, no `ninf`
 
 STAMP = tuple(
@@ -24,9 +25,6 @@ STAMP = tuple(
     for path in sorted(Path(__file__).parent.glob("*.py"))
     if path.name == "_compile.py" or "scrnn_stream._compile import" in path.read_text()
 )  # of all files with kernels
-
-
-IS_COMPILED = not numba.config.DISABLE_JIT
 
 
 def jit(function: F) -> F:

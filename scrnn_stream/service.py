@@ -52,23 +52,28 @@ def serve(options: argparse.Namespace) -> int:
         warmup_s=warmup_s,
         max_machines=config["max_machines"],
     )
-    metrics = Metrics(worker, source)
-    with Endpoint(config["http"], metrics) if config["http"] is not None else contextlib.nullcontext():
+    with contextlib.ExitStack() as stack:
+        tellers = [Status(pipeline).tell]
+        if config["http"] is not None:  # to count all machines takes time: nobody does it for nobody
+            metrics = Metrics(worker, source)
+            stack.enter_context(Endpoint(config["http"], metrics))
+            tellers.append(metrics.tell)
         prepare(logger.info)
-        counts = _work(worker, metrics, config)
+        counts = _work(worker, tellers, config)
     told = f"{counts.n_records} records, {counts.n_alerts} alerts, {counts.n_rejected} refused"
     print(f"stopped after {told}; {budget_line(pipeline.budget)}", flush=True)
     return 0
 
 
-def _work(worker: Worker, metrics: Metrics, config: dict[str, Any]) -> Counts:
-    stop, status = _Stop(config["stop_within"]), Status(worker.pipeline)
+def _work(worker: Worker, tellers: list[Callable[[], None]], config: dict[str, Any]) -> Counts:
+    """Until SIGTERM; between two polls the tellers have their turn."""
+    stop = _Stop(config["stop_within"])
     with worker.sink, worker.source, ReplayProgress() as progress:
         print(f"watching {config['topic']} on {config['brokers']}; SIGTERM stops", flush=True)
 
         def stopped() -> bool:
-            metrics.tell()
-            status.tell()
+            for tell in tellers:
+                tell()
             progress.tell(*worker.replay)
             return stop.asked
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from scrnn_stream.alert import Alert
 from scrnn_stream.checkpoint import CheckpointStore
 from scrnn_stream.keeper import Keeper
-from scrnn_stream.pipeline import Observer, Pipeline
+from scrnn_stream.pipeline import Observer, Outcome, Pipeline
 from scrnn_stream.protocols import Sink, Source
 from scrnn_stream.records import Batch, Partition, Position, Rebuilt, Record, Rejected
 
@@ -133,9 +133,7 @@ class Worker:
             if partition in batch.silence_told:
                 self._to_recall[partition] = batch.silence_told[partition]
         replayed, live = self._split(batch.messages)
-        begin = time.perf_counter()
-        self.pipeline.process(replayed)
-        self.counts.busy_s += time.perf_counter() - begin
+        self._learn(replayed)
         self.counts.n_replayed += len(replayed)
         self._note(replayed)
         if self._to_recall or self._to_announce:
@@ -183,9 +181,7 @@ class Worker:
         return [p for p in waiting if self._next[p] >= self._live_from[p] or p in going_on]
 
     def _process(self, messages: list[Record | Rejected]) -> None:
-        begin = time.perf_counter()
-        outcome = self.pipeline.process(messages, self.observe)
-        self.counts.busy_s += time.perf_counter() - begin
+        outcome = self._learn(messages, self.observe)
         for alert in outcome.alerts:
             self.sink.send(alert)
         for rejected in outcome.rejected:
@@ -193,6 +189,12 @@ class Worker:
         self.counts.n_records += len(messages)
         self.counts.n_rejected += len(outcome.rejected)
         self.counts.tell(outcome.alerts)
+
+    def _learn(self, messages: list[Record | Rejected], observe: Observer | None = None) -> Outcome:
+        begin = time.perf_counter()
+        outcome = self.pipeline.process(messages, observe)
+        self.counts.busy_s += time.perf_counter() - begin
+        return outcome
 
     def _finish(self) -> None:
         self.sink.flush()

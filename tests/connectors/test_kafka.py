@@ -25,7 +25,7 @@ from connectors.kafka_client import connect
 from scrnn_stream.alert import Alert
 from scrnn_stream.records import Partition, Position, Record, Rejected
 
-DEADLINE_S = 60.0
+DEADLINE_S = 20.0
 NOW_MS = round(time.time() * 1000)  # a broker deletes messages that are older than its retention
 QUICK = {"heartbeat_interval_ms": 100, "fetch_max_wait_ms": 50}
 NewTopic = Callable[[int], str]
