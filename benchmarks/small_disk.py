@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-_MARK = "SCRNN_STREAM_MOUNTS_OF_ITS_OWN"
+_MARK = "CHAOS_HAS_MOUNTS_OF_ITS_OWN"  # not SCRNN_STREAM_...: the workers would take it for an option
 CHUNK = 1 << 20
 
 
