@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 from scrnn_stream.alert import Alert
 from scrnn_stream.checkpoint import Checkpoint
-from scrnn_stream.encoding import decode
+from scrnn_stream.encoding import EncodingError, decode
 from scrnn_stream.episodes import Budget
 from scrnn_stream.monitor import Monitor, Verdict
 from scrnn_stream.records import Partition, Record, Rejected
 from scrnn_stream.register import Entry, Outline
 from scrnn_stream.segments import Place
 from scrnn_stream.settings import Settings
+from scrnn_stream.store import StoreProblem
 
 MAX_FUTURE_S = 3600.0  # a record may be this far ahead of the broker's clock
 MAX_LEAP_S = 366 * 86400.0  # where there is no broker, time may leap this far ahead of the stream
@@ -154,7 +155,7 @@ class Pipeline:
             stream.entries[name].used = next(self._ticks)
         for name, data in checkpoint.states():
             if name in wanted:
-                stream.entries[name].monitor = Monitor.from_state(decode(data), self.settings)
+                stream.entries[name].monitor = _monitor(name, decode(data), self.settings)
         self._streams[partition] = stream
 
     # -- eviction -----------------------------------------------------------------------------------------------------
@@ -226,7 +227,14 @@ class _Stream:
     def present(self, entry: Entry) -> Monitor:
         """The monitor of a machine, brought back if it is evicted."""
         if entry.monitor is None:
-            entry.monitor = Monitor.from_state(self.pipeline._fetch(entry), self.pipeline.settings)
+            state = self.pipeline._fetch(entry)
+            try:
+                entry.monitor = _monitor(entry.machine, state, self.pipeline.settings)
+            except Exception as error:  # its checksum is right, and it was written by whoever could
+                raise StoreProblem(
+                    f"the state of {entry.machine!r} is of another program: {error!r}; start again: its checkpoint is "
+                    "passed over"
+                ) from error
         return entry.monitor
 
     def tell_silence(self, until: float) -> list[Alert]:
@@ -280,6 +288,14 @@ class _Stream:
     def set_numbers(self, state: dict[str, Any]) -> None:
         self.time, self.next_offset = state["time"], state["next_offset"]
         self.n_duplicates, self._next_check = state["n_duplicates"], state["next_check"]
+
+
+def _monitor(machine: str, state: dict[str, Any], settings: Settings) -> Monitor:
+    """ValueError, or any other, if the state is not that of the machine."""
+    monitor = Monitor.from_state(state, settings)
+    if monitor.machine != machine:
+        raise EncodingError(f"the state of {machine!r} is that of {monitor.machine!r}")
+    return monitor
 
 
 def _repeats(record: Record, last: Record) -> bool:
