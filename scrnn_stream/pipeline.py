@@ -199,7 +199,7 @@ class _Stream:
         entry = self.entries.get(record.machine)
         monitor = None if entry is None else entry.monitor or self.present(entry)
         last = monitor.sensors.last if monitor is not None else None
-        reason = self._refusal(record, last)
+        reason = self._refusal(record, last) or self._too_many(record, monitor)
         if reason is not None:
             return Rejected(record.position, reason, _payload(record)), Verdict(math.nan, False, [])
         if last is not None and last.time is not None and _repeats(record, last):
@@ -274,6 +274,16 @@ class _Stream:
             return f"timestamp lies {record.time - record.received:g} s in the future, more than {MAX_FUTURE_S:g}"
         if record.received is None and record.time > self.time + MAX_LEAP_S > -math.inf:
             return f"timestamp leaps {record.time - self.time:g} s ahead, more than {MAX_LEAP_S:g}"
+        return None
+
+    def _too_many(self, record: Record, monitor: Monitor | None) -> str | None:
+        """Whoever may send can make up names: what is learned of each takes memory for good."""
+        settings = self.pipeline.settings
+        most, known = settings.max_sensors, monitor.sensors.continuity.sensors if monitor is not None else {}
+        if len(record.values) + len(known) > most and (n := len(record.values.keys() | known.keys())) > most:
+            return f"the machine would have {n} sensors, more than {most} (--max-sensors)"
+        if monitor is None and len(self.entries) >= (most := settings.max_known_machines):
+            return f"machine is new, and its partition has {most} already (--max-known-machines)"
         return None
 
     def numbers(self) -> dict[str, Any]:
