@@ -1,6 +1,6 @@
 """What `run` and `replay` are told: flags, before the environment, before a file, before defaults.
 
-The file holds options of the command, and tables for Kafka, sensors and machines:
+The file holds options of the command, and tables for Kafka, notifications, sensors and machines:
 
 alerts_per_week = 2
 
@@ -13,7 +13,7 @@ low = 0.2
 high = 6.5
 
 In the environment SCRNN_STREAM_TOPIC is `topic`, SCRNN_STREAM_KAFKA_SASL_PLAIN_PASSWORD is `sasl_plain_password` of the
-table `kafka`, and SCRNN_STREAM_CONFIG names the file.
+table `kafka`, SCRNN_STREAM_NOTIFY_URLS is `urls` of the table `notify`, and SCRNN_STREAM_CONFIG names the file.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 
 from connectors.kafka import client_option
 from scrnn_stream.limits import Limits, SensorLimits
+from scrnn_stream.notify_options import NotifyOptions, from_text
 from scrnn_stream.settings import BUDGETS, Settings
 from scrnn_stream.usage import DELIVERIES, EXACTLY_ONCE, UsageError
 from scrnn_stream.worker import CHECKPOINT_EVERY_S
@@ -49,24 +50,26 @@ DEFAULTS: dict[str, Any] = {  # of `run`; `replay` passes over them, so that bot
     "http": None,
     "stop_within": STOP_WITHIN_S,
 }
-TABLES = ("kafka", "sensors", "machines")  # the first: security_protocol, sasl_mechanism and so on
+TABLES = ("kafka", "notify", "sensors", "machines")  # the first: security_protocol, sasl_mechanism and so on
 POSITIVE = (*BUDGETS, "checkpoint_every", "max_machines", "stop_within")
 WHOLE = (*(name for name in Settings.names() if name not in BUDGETS), "max_machines")
 
 
-PREFIX, KAFKA = "SCRNN_STREAM_", "KAFKA_"  # of variables of the environment
+PREFIX, KAFKA, NOTIFY = "SCRNN_STREAM_", "KAFKA_", "NOTIFY_"  # of variables of the environment
 
 
 class Configuration(NamedTuple):
-    """What was asked for: options of the command by name, settings of the pipeline, options of the Kafka clients.
+    """What was asked for: options of the command by name, settings of the pipeline, options of the Kafka clients,
+    and whom to notify.
 
-    ``sources`` says of each option, and of each ``kafka.NAME``, where its value comes from.
+    ``sources`` says of each option, and of each ``kafka.NAME`` and ``notify.NAME``, where its value comes from.
     """
 
     options: dict[str, Any]
     settings: Settings
     client: dict[str, Any]
     sources: dict[str, str]
+    notify: NotifyOptions = NotifyOptions()
 
 
 def configuration(given: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Configuration:
@@ -94,7 +97,12 @@ def configuration(given: argparse.Namespace, environ: Mapping[str, str] = os.env
     client = file.table(TABLES[0]) if file is not None else {}
     sources |= {f"kafka.{name}": str(path) for name in client}
     sources |= {f"kafka.{name}": "environment" for name in environment.client}
-    return Configuration(options, settings, {**client, **environment.client}, sources)
+    notify = file.notify() if file is not None else {}
+    sources |= {f"notify.{name}": "default" for name in NotifyOptions.names()}
+    sources |= {f"notify.{name}": str(path) for name in notify}
+    sources |= {f"notify.{name}": "environment" for name in environment.notify}
+    asked = NotifyOptions.of({**notify, **environment.notify})
+    return Configuration(options, settings, {**client, **environment.client}, sources, asked)
 
 
 class _Environment:
@@ -109,7 +117,14 @@ class _Environment:
             for name, text in ours.items()
             if name.startswith(KAFKA)
         }
-        self._texts = {name.lower(): text for name, text in ours.items() if not name.startswith(KAFKA)}
+        self.notify = {
+            (of_table := name.removeprefix(NOTIFY).lower()): from_text(of_table, text)
+            for name, text in ours.items()
+            if name.startswith(NOTIFY)
+        }
+        for name, value in self.notify.items():
+            _check_notify(f"the environment: {PREFIX}{NOTIFY}{name.upper()}", {name: value})
+        self._texts = {name.lower(): text for name, text in ours.items() if not name.startswith((KAFKA, NOTIFY))}
 
     def options(self, known: Iterable[str]) -> dict[str, Any]:
         options = {name: _typed(name, text) for name, text in self._texts.items()}
@@ -148,6 +163,12 @@ class _File:
     def table(self, name: str) -> dict[str, Any]:
         return self._as_table(name, self.content.get(name, {}))
 
+    def notify(self) -> dict[str, Any]:
+        """The table of notifications, found right."""
+        table = self.table("notify")
+        _check_notify(f"{self.path}: [notify]", table)
+        return table
+
     def limits(self) -> Limits:
         """The tables of sensors, for every machine and for one."""
         machines = {name: self._as_table(f"machines.{name}", of_one) for name, of_one in self.table("machines").items()}
@@ -180,6 +201,13 @@ def _check_name(where: object, name: str, known: Iterable[str], what: str) -> No
         near = difflib.get_close_matches(name, known, 1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
         raise UsageError(f"{where}: unknown {what} {name!r}{hint}")
+
+
+def _check_notify(where: str, table: Mapping[str, Any]) -> None:
+    try:
+        NotifyOptions.of(table)
+    except ValueError as error:
+        raise UsageError(f"{where} {error}") from None
 
 
 def _check_type(what_it_is: str, name: str, value: Any) -> None:
