@@ -15,7 +15,7 @@ import msgspec
 from scrnn_stream.alert import Alert, SensorEvidence
 from scrnn_stream.records import Position, Rebuilt, Record, Rejected
 
-from .layout import Layout, find, take
+from .layout import Layout, find, has, take
 from .times import TIME_NAMES, format_time, parse_time
 
 MAX_MESSAGE_BYTES = 1 << 20
@@ -259,10 +259,13 @@ def _time(fields: dict[str, Any], names: tuple[str, ...]) -> float | None:
 
 
 def _is_long(fields: dict[str, Any], layout: Layout) -> bool:
-    if layout.form == "auto":
-        named = isinstance(find(fields, layout.sensor), str) and fields.keys() <= layout.of_long
-        return named and (layout.value in fields or find(fields, layout.value) is not None)
-    return layout.form == "long"
+    if layout.form != "auto":
+        return layout.form == "long"
+    if layout.sensor not in fields and "." not in layout.sensor:  # nearly always
+        return False
+    if not isinstance(find(fields, layout.sensor), str) or not fields.keys() <= layout.of_long:
+        return False
+    return has(fields, layout.value)
 
 
 def _wide(fields: dict[str, Any], layout: Layout) -> dict[str, Any]:
@@ -311,17 +314,19 @@ def _values(fields: dict[str, Any], layout: Layout) -> dict[str, float]:
 
 def _reading(name: str, reading: dict[str, Any], layout: Layout) -> float:
     """A reading that is an object: its value, if its quality counts, in the declared unit."""
-    if layout.value not in reading and find(reading, layout.value) is None:
-        raise Refused(f"sensor {shorten(name)} must be a number, got an object without {shorten(layout.value)}")
-    counts = _counts(f"sensor {shorten(name)}", find(reading, layout.quality), layout)
     value = find(reading, layout.value)
+    if value is None and not has(reading, layout.value):
+        raise Refused(f"sensor {shorten(name)} must be a number, got an object without {shorten(layout.value)}")
+    flag, unit = find(reading, layout.quality), find(reading, layout.unit)
+    counts = flag is None or _counts(f"sensor {shorten(name)}", flag, layout)
     if not counts and not isinstance(value, int | float):
         return math.nan  # gateways send what they like in place of a reading that failed
     number = value if type(value) is float else _number(name, value)
-    try:
-        number = layout.units.convert(name, number, find(reading, layout.unit))
-    except ValueError as error:
-        raise Refused(f"sensor {shorten(name)}: {error}") from None
+    if unit is not None:
+        try:
+            number = layout.units.convert(name, number, unit)
+        except ValueError as error:
+            raise Refused(f"sensor {shorten(name)}: {error}") from None
     return number if counts else math.nan
 
 

@@ -77,6 +77,24 @@ class Layout:
             raise ValueError(f"[fields] ignore must be a list of fields, got {ignore!r}")
         return replace(layout, times=times, ignore=frozenset(ignore), message_quality="quality" in fields, **named)
 
+    def to_fields(self) -> dict[str, Any]:
+        """The table ``[fields]`` that this layout comes from."""
+        plain = Layout()
+        named: dict[str, Any] = {
+            name: getattr(self, name)
+            for name in PATHS
+            if name not in ("time", "quality") and getattr(self, name) != getattr(plain, name)
+        }
+        if self.message_quality:
+            named["quality"] = self.quality
+        if self.times[0] != TIME_NAMES[0]:
+            named["time"] = self.times[0]
+        if self.ignore:
+            named["ignore"] = sorted(self.ignore)
+        if self.flags != plain.flags:
+            named["usable"] = list(self.flags.usable)
+        return named
+
     @cached_property
     def led_into(self) -> frozenset[str]:
         """Objects that a dotted name leads into: what else they hold are no readings."""
@@ -92,16 +110,26 @@ class Layout:
 
 def find(fields: Mapping[str, Any], path: str) -> Any:
     """What stands there; None if nothing does."""
-    if path in fields or "." not in path:
-        return fields.get(path)
+    value = fields.get(path)
+    if value is not None or "." not in path or path in fields:
+        return value
     first, _, rest = path.partition(".")
     inner = fields.get(first)
     return find(inner, rest) if isinstance(inner, dict) else None
 
 
+def has(fields: Mapping[str, Any], path: str) -> bool:
+    """Whether something stands there, be it null."""
+    if path in fields or "." not in path:
+        return path in fields
+    first, _, rest = path.partition(".")
+    inner = fields.get(first)
+    return isinstance(inner, dict) and has(inner, rest)
+
+
 def take(fields: dict[str, Any], path: str) -> Any:
     """The same, which is then gone."""
-    if path in fields or "." not in path:
+    if "." not in path or path in fields:
         return fields.pop(path, None)
     first, _, rest = path.partition(".")
     inner = fields.get(first)
