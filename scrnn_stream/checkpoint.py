@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from scrnn_stream.encoding import EncodingError, decode, encode
-from scrnn_stream.ledger import Ledger, Manifest
+from scrnn_stream.ledger import Ledger, Manifest, OfAnotherGroup
 from scrnn_stream.records import Partition
 from scrnn_stream.segments import SEGMENT_BYTES, Place, SegmentWriter, read_states
 from scrnn_stream.store import Store, StoreProblem
@@ -78,6 +78,8 @@ class CheckpointStore:
     ----------
     url
         As a :class:`~scrnn_stream.store.Store` takes it.
+    group
+        Its name. What others wrote is passed over and left alone; None takes what anyone wrote.
     segment_bytes
         Most bytes of a segment, unless a single state is larger; a checkpoint needs about twice as much memory.
 
@@ -87,8 +89,9 @@ class CheckpointStore:
         If there can be no such store. Nothing is opened yet.
     """
 
-    def __init__(self, url: str | Path, segment_bytes: int = SEGMENT_BYTES) -> None:
+    def __init__(self, url: str | Path, group: str | None = None, segment_bytes: int = SEGMENT_BYTES) -> None:
         self.files = Store(url)
+        self.group = group
         self.segment_bytes = segment_bytes
         self._ledgers: dict[Partition, Ledger] = {}
 
@@ -122,7 +125,9 @@ class CheckpointStore:
             If it could not be kept; the generations before are then still there.
         """
         ledger = self._ledger(partition)
-        offsets = ledger.offsets(self.files.names())
+        names = self.files.names()
+        self._set_apart(ledger, names)
+        offsets = ledger.offsets(names)
         self._remove_later(ledger, offset, offsets)
         kept = [before for before in offsets if before < offset]
         if ledger.is_untidy:  # what a killed or failed writer left must not fill the store
@@ -151,8 +156,9 @@ class CheckpointStore:
         }
         name = ledger.name(offset)
         ledger.known.add(name)
+        ledger.foreign.discard(name)
         ledger.segments.pop(name, None)  # if the write fails, it is not certain which of two is there
-        self.files.write(name, encode({"stream": stream, "segments": segments, "machines": kept}))
+        self.files.write(name, encode({"stream": stream, "segments": segments, "machines": kept, "group": self.group}))
         ledger.segments[name] = set(segments)
         return places
 
@@ -195,7 +201,7 @@ class CheckpointStore:
         needed = {machine.place.segment for machine in machines.values() if machine.place is not None}
         for offset in offsets:
             try:
-                needed.update(self._segments(ledger, offset))
+                needed.update(self._segments(ledger, ledger.name(offset)))
             except EncodingError:
                 continue  # it will be passed over
             except StoreProblem as problem:
@@ -207,8 +213,7 @@ class CheckpointStore:
             ledger.sizes.pop(name, None)
         ledger.is_untidy = False
 
-    def _segments(self, ledger: Ledger, offset: int) -> set[str]:
-        name = ledger.name(offset)
+    def _segments(self, ledger: Ledger, name: str) -> set[str]:
         if name not in ledger.segments:
             ledger.read(name, self.files.read(name))
         return ledger.segments[name]
@@ -220,23 +225,45 @@ class CheckpointStore:
 
         `take` reads all its states; whatever it cannot use is told, and passed over.
         """
+        ledger = self.look_up(partition)
+        offsets = [] if ledger is None else [offset for offset in ledger.offsets(ledger.known) if offset <= at_most]
+        for offset in reversed(offsets):
+            assert ledger is not None
+            name = ledger.name(offset)
+            try:
+                take(Checkpoint(self.files, offset, ledger.read(name, self.files.read(name))))
+            except (StoreProblem, EncodingError) as error:
+                logger.warning("checkpoint %s is passed over: %s", name, error)
+            except Exception as error:  # what others wrote is made of anything: no such file may end the service
+                logger.warning("checkpoint %s of another program is passed over: %r", name, error)
+            else:
+                return offset
+        return None
+
+    def look_up(self, partition: Partition) -> Ledger | None:
+        """Which files there are now, and which of them are another group's; None if the store does not answer.
+
+        To be called for each partition that is taken up, even where no checkpoint is wanted: what is not known to be
+        another's would be tidied away.
+        """
         self._ledgers.pop(partition, None)  # other workers may have written since
         try:
             ledger = self._ledger(partition)
         except StoreProblem as problem:
             logger.warning("checkpoints cannot be looked up: %s", problem)
             return None
-        for offset in reversed([offset for offset in ledger.offsets(ledger.known) if offset <= at_most]):
-            name = ledger.name(offset)
+        self._set_apart(ledger, ledger.known)
+        return ledger
+
+    def _set_apart(self, ledger: Ledger, names: Iterable[str]) -> None:
+        """Find out which manifests are another group's, among those that were not read so far."""
+        for name in map(ledger.name, ledger.offsets(names)):
             try:
-                take(Checkpoint(self.files, offset, ledger.read(name, self.files.read(name))))
-            except (StoreProblem, EncodingError) as error:
-                logger.warning("checkpoint %s is passed over: %s", name, error)
-            except (LookupError, TypeError, ValueError) as error:
-                logger.warning("checkpoint %s of another program is passed over: %r", name, error)
-            else:
-                return offset
-        return None
+                self._segments(ledger, name)
+            except OfAnotherGroup as problem:
+                logger.warning("checkpoint %s is passed over: %s", name, problem)
+            except (StoreProblem, EncodingError):
+                continue  # told if it is wanted
 
     def load(self, partition: Partition, at_most: int) -> tuple[int, dict[str, Any]] | None:
         """The newest readable checkpoint with all its states, as one tree: to look into, not to go on with."""
@@ -259,7 +286,7 @@ class CheckpointStore:
     def _ledger(self, partition: Partition) -> Ledger:
         """Of the files that are there now, the first time."""
         if partition not in self._ledgers:
-            self._ledgers[partition] = Ledger(partition, self.files.names())
+            self._ledgers[partition] = Ledger(partition, self.files.names(), self.group)
         return self._ledgers[partition]
 
 

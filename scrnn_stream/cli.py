@@ -176,6 +176,10 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     _add_budget(parser, "1 a day")
     parser.add_argument("--accept-after", metavar="N", type=int, help="records until a new state is normal [500]")
     parser.add_argument("--seed", type=int, help="of the networks' starting weights [0]")
+    parser.add_argument("--max-sensors", metavar="N", type=_whole, help="of a machine; more are refused [1,000]")
+    parser.add_argument(
+        "--max-known-machines", metavar="N", type=_whole, help="of a partition or file; more are refused [10,000]"
+    )
 
 
 def _add_budget(parser: argparse.ArgumentParser, default: str) -> None:

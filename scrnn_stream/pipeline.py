@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 from scrnn_stream.alert import Alert
 from scrnn_stream.checkpoint import Checkpoint
-from scrnn_stream.encoding import decode
+from scrnn_stream.encoding import EncodingError, decode
 from scrnn_stream.episodes import Budget
-from scrnn_stream.monitor import Monitor, Verdict
+from scrnn_stream.monitor import TIME_KEY, Monitor, Verdict
 from scrnn_stream.records import Partition, Record, Rejected
 from scrnn_stream.register import Entry, Outline
 from scrnn_stream.segments import Place
 from scrnn_stream.settings import Settings
+from scrnn_stream.store import StoreProblem
 
 MAX_FUTURE_S = 3600.0  # a record may be this far ahead of the broker's clock
 MAX_LEAP_S = 366 * 86400.0  # where there is no broker, time may leap this far ahead of the stream
@@ -154,7 +155,7 @@ class Pipeline:
             stream.entries[name].used = next(self._ticks)
         for name, data in checkpoint.states():
             if name in wanted:
-                stream.entries[name].monitor = Monitor.from_state(decode(data), self.settings)
+                stream.entries[name].monitor = _monitor(name, decode(data), self.settings)
         self._streams[partition] = stream
 
     # -- eviction -----------------------------------------------------------------------------------------------------
@@ -198,7 +199,7 @@ class _Stream:
         entry = self.entries.get(record.machine)
         monitor = None if entry is None else entry.monitor or self.present(entry)
         last = monitor.sensors.last if monitor is not None else None
-        reason = self._refusal(record, last)
+        reason = self._refusal(record, last) or self._too_many(record, monitor)
         if reason is not None:
             return Rejected(record.position, reason, _payload(record)), Verdict(math.nan, False, [])
         if last is not None and last.time is not None and _repeats(record, last):
@@ -226,7 +227,14 @@ class _Stream:
     def present(self, entry: Entry) -> Monitor:
         """The monitor of a machine, brought back if it is evicted."""
         if entry.monitor is None:
-            entry.monitor = Monitor.from_state(self.pipeline._fetch(entry), self.pipeline.settings)
+            state = self.pipeline._fetch(entry)
+            try:
+                entry.monitor = _monitor(entry.machine, state, self.pipeline.settings)
+            except Exception as error:  # its checksum is right, and it was written by whoever could
+                raise StoreProblem(
+                    f"the state of {entry.machine!r} is of another program: {error!r}; start again: its checkpoint is "
+                    "passed over"
+                ) from error
         return entry.monitor
 
     def tell_silence(self, until: float) -> list[Alert]:
@@ -255,17 +263,28 @@ class _Stream:
         return alerts
 
     def _refusal(self, record: Record, last: Record | None) -> str | None:
+        if TIME_KEY in record.values:  # a field of that name is a time, but a long message can call its sensor so
+            return f"sensor {TIME_KEY!r} has the name of the time: rename it"
         if record.time is None:
             return None
         if not math.isfinite(record.time):
             return f"timestamp is not a finite number: {record.time}"
         if last is not None and last.time is not None and record.time < last.time:
             return f"timestamp goes backwards: {last.time - record.time:g} s before the machine's last record"
-
         if record.received is not None and record.time > record.received + MAX_FUTURE_S:
             return f"timestamp lies {record.time - record.received:g} s in the future, more than {MAX_FUTURE_S:g}"
         if record.received is None and record.time > self.time + MAX_LEAP_S > -math.inf:
             return f"timestamp leaps {record.time - self.time:g} s ahead, more than {MAX_LEAP_S:g}"
+        return None
+
+    def _too_many(self, record: Record, monitor: Monitor | None) -> str | None:
+        """Whoever may send can make up names: what is learned of each takes memory for good."""
+        settings = self.pipeline.settings
+        most, known = settings.max_sensors, monitor.sensors.continuity.sensors if monitor is not None else {}
+        if len(record.values) + len(known) > most and (n := len(record.values.keys() | known.keys())) > most:
+            return f"the machine would have {n} sensors, more than {most} (--max-sensors)"
+        if monitor is None and len(self.entries) >= (most := settings.max_known_machines):
+            return f"machine is new, and its partition has {most} already (--max-known-machines)"
         return None
 
     def numbers(self) -> dict[str, Any]:
@@ -280,6 +299,14 @@ class _Stream:
     def set_numbers(self, state: dict[str, Any]) -> None:
         self.time, self.next_offset = state["time"], state["next_offset"]
         self.n_duplicates, self._next_check = state["n_duplicates"], state["next_check"]
+
+
+def _monitor(machine: str, state: dict[str, Any], settings: Settings) -> Monitor:
+    """ValueError, or any other, if the state is not that of the machine."""
+    monitor = Monitor.from_state(state, settings)
+    if monitor.machine != machine:
+        raise EncodingError(f"the state of {machine!r} is that of {monitor.machine!r}")
+    return monitor
 
 
 def _repeats(record: Record, last: Record) -> bool:

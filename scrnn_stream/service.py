@@ -83,7 +83,8 @@ def _work(worker: Worker, tellers: list[Callable[[], None]], config: dict[str, A
 def _store(config: dict[str, Any]) -> CheckpointStore:
     """Refused now if it cannot be used; what fails later does not end the service."""
     try:
-        store = CheckpointStore(config["checkpoints"] or Path(".scrnn-stream") / quote(config["group"], safe=""))
+        place = config["checkpoints"] or Path(".scrnn-stream") / quote(config["group"], safe="")
+        store = CheckpointStore(place, config["group"])
         store.open()
     except StoreProblem as problem:
         raise UsageError(f"--checkpoints {problem}; mend that, or name another place") from problem

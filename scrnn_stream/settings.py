@@ -9,6 +9,8 @@ from scrnn_stream.limits import Limits
 
 ALERTS_PER_DAY = 1.0  # where the user does not say
 DAYS_PER_WEEK = 7.0
+MAX_SENSORS = 1_000  # of a machine: 4 MB
+MAX_KNOWN_MACHINES = 10_000  # of a partition: 2 GB with 8 sensors each
 BUDGETS = ("alerts_per_day", "alerts_per_week")
 
 
@@ -25,6 +27,10 @@ class Settings:
         Improbable records in a row after which a lasting new state becomes the new normal.
     seed
         For the starting weights of the networks.
+    max_sensors
+        Most sensors of a machine. A record that would give it more is refused.
+    max_known_machines
+        Most machines of a partition (or file). A record of one more is refused.
     limits
         What is known of single sensors.
     """
@@ -33,6 +39,8 @@ class Settings:
     alerts_per_week: float | None = None
     accept_after: int = 500
     seed: int = 0
+    max_sensors: int = MAX_SENSORS
+    max_known_machines: int = MAX_KNOWN_MACHINES
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -43,8 +51,9 @@ class Settings:
             budget = getattr(self, name)
             if budget is not None and not 0 < budget < math.inf:
                 raise ValueError(f"{name} must be a number above 0, got {budget}")
-        if self.accept_after < 1:
-            raise ValueError(f"accept_after must be at least 1, got {self.accept_after}")
+        for name in ("accept_after", "max_sensors", "max_known_machines"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}")
 

@@ -239,7 +239,10 @@ class Worker:
 
     def _restore(self, partition: Partition, committed: int) -> int | None:
         """The offset of the state that was kept, None if there is none to go on with."""
-        if self.store is None or (self.rebuild and partition not in self.keeper.kept):
+        if self.store is None:
+            return None
+        if self.rebuild and partition not in self.keeper.kept:
+            self.store.look_up(partition)
             return None
         return self.store.take_up(
             partition, committed, lambda kept: self.pipeline.recover(partition, kept, self.max_machines)

@@ -16,7 +16,7 @@ import fsspec
 import numpy as np
 import pytest
 
-from scrnn_stream.checkpoint import MOST_SMALL, N_KEPT, CheckpointStore
+from scrnn_stream.checkpoint import MOST_SMALL, N_KEPT, Checkpoint, CheckpointStore
 from scrnn_stream.encoding import HEADER, MAGIC, VERSION, EncodingError, decode, encode
 from scrnn_stream.records import Partition
 from scrnn_stream.store import StoreProblem
@@ -113,6 +113,81 @@ def test_a_manifest_that_names_foreign_files_is_passed_over(store: CheckpointSto
     filled(store, 10)
     at(store, 10).write_bytes(encode({"stream": {}, "segments": {"../x": 1}, "machines": {"m": (0, 0, 1, [])}}))
     assert store.load(HERE, at_most=30) is None
+
+
+@pytest.mark.parametrize("error", [AttributeError, KeyError, TypeError, RecursionError, MemoryError, ZeroDivisionError])
+def test_whatever_a_foreign_state_raises_it_is_passed_over_and_told(
+    error: type[Exception], store: CheckpointStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    filled(store, 10, 20)
+    taken: list[int] = []
+
+    def take(checkpoint: Checkpoint) -> None:
+        if checkpoint.offset == 20:
+            raise error("what a decoder stumbles over")
+        taken.append(checkpoint.offset)
+
+    assert store.take_up(HERE, 30, take) == 10
+    assert taken == [10]
+    (told,) = caplog.messages
+    assert "@20.ckpt of another program is passed over: " in told
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        {"stream": [], "segments": {}, "machines": {}},
+        {"stream": {}, "segments": {}, "machines": {"m": (5, 0, 1, [])}},
+        {"stream": {}, "segments": {}, "machines": {"m": (-1, -9, -9, [])}},
+        {"stream": {}, "segments": {}, "machines": {}, "group": 7},
+        {"machines": {}},
+    ],
+)
+def test_a_manifest_that_lies_is_passed_over(manifest: dict[str, Any], store: CheckpointStore) -> None:
+    filled(store, 10, 20)
+    at(store, 20).write_bytes(encode(manifest))
+    assert numbers(store, HERE, 30) == [10]
+
+
+# -- other groups -----------------------------------------------------------------------------------------------------
+
+
+def of_group(store: CheckpointStore, group: str) -> CheckpointStore:
+    return CheckpointStore(str(store.directory), group)
+
+
+def test_the_checkpoint_of_another_group_is_passed_over_and_told_once(
+    store: CheckpointStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    filled(of_group(store, "b"), 20)
+    ours = filled(of_group(store, "a"), 10)
+    caplog.clear()
+    assert numbers(of_group(store, "a"), HERE, 30) == [10]
+    (told,) = caplog.messages
+    assert "@20.ckpt is passed over: it is of group 'b', not 'a': " in told
+    assert numbers(of_group(store, "b"), HERE, 30) == [20]
+    assert numbers(CheckpointStore(str(ours.directory)), HERE, 30) == [20]  # whoever only looks takes all
+
+
+def test_one_that_names_no_group_is_anyone_s(store: CheckpointStore) -> None:
+    filled(store, 10)
+    assert numbers(of_group(store, "a"), HERE, 30) == [10]
+
+
+@pytest.mark.parametrize("looked_up", [True, False])
+def test_nothing_of_another_group_is_removed(looked_up: bool, store: CheckpointStore) -> None:
+    filled(of_group(store, "b"), 20, 30)
+    theirs = files(store)
+    ours = of_group(store, "a")
+    if looked_up:  # as a rebuild does, which takes none
+        ours.look_up(HERE)
+    filled(ours, 5, 15, 25, 35)
+    assert set(theirs) < set(files(store))
+    assert numbers(of_group(store, "b"), HERE, 40) == [30]
+    assert numbers(of_group(store, "a"), HERE, 40) == [35]
+    filled(of_group(store, "b"), 40)
+    filled(ours, 45)
+    assert numbers(of_group(store, "b"), HERE, 40) == [40]
 
 
 def test_a_directory_in_place_of_a_file_is_passed_over(store: CheckpointStore) -> None:

@@ -192,6 +192,20 @@ def test_a_machine_without_a_state_that_can_be_read_ends_the_work_and_is_not_lea
     assert states(again.pipeline, A) == undisturbed[1]
 
 
+@pytest.mark.parametrize("swapped", [True, False])
+def test_the_state_of_another_machine_or_program_is_never_taken(
+    swapped: bool, records: list[Record], tmp_path: Path
+) -> None:
+    pipeline, _ = evicted(records, tmp_path)
+    machine = records[0].machine
+    of_another = next(monitor for monitor in pipeline.outlines if monitor.machine != machine).machine
+    state = pipeline.monitor(A, of_another).to_state() if swapped else {"machine": machine, "of": "another program"}
+    pipeline.fetch = lambda *_: state
+    with pytest.raises(StoreProblem, match=rf"^the state of '{machine}' is of another program: .+ start again: "):
+        pipeline.monitor(A, machine)
+    assert pipeline.n_in_memory == swapped
+
+
 def test_while_checkpoints_cannot_be_written_none_is_evicted(records: list[Record], tmp_path: Path) -> None:
     path = tmp_path / "full"
     path.write_bytes(b"a file in place of the directory")

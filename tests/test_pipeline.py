@@ -9,10 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from connectors.codecs import decode_json
 from scrnn_stream.alert import Alert
 from scrnn_stream.encoding import decode, encode
 from scrnn_stream.pipeline import MAX_FUTURE_S, MAX_LEAP_S, Outcome, Pipeline
 from scrnn_stream.records import Partition, Position, Record, Rejected
+from scrnn_stream.settings import Settings
 from scrnn_stream.simulate import simulate_fleet
 from tests.conftest import BEGIN, END
 
@@ -52,6 +54,53 @@ def minute(time: float | None) -> int:
 @pytest.fixture(scope="module")
 def undisturbed(plant: list[Record]) -> list[Alert]:
     return alerts_of(plant)
+
+
+# -- limits -----------------------------------------------------------------------------------------------------------
+
+
+def reasons(outcome: Outcome) -> list[str]:
+    return [rejected.reason for rejected in outcome.rejected]
+
+
+def test_a_partition_takes_up_so_many_machines_and_no_more_after_a_restart_too() -> None:
+    records = interleaved(*(steady(f"m{k}", range(k, 10)) for k in range(5)))
+    pipeline = Pipeline(Settings(max_known_machines=3))
+    outcome = pipeline.process(records[:20])
+    refusal = "machine is new, and its partition has 3 already (--max-known-machines)"
+    assert set(reasons(outcome)) == {refusal}
+    assert {record.machine for record in records[:20]} == {f"m{k}" for k in range(5)}
+    assert pipeline.n_machines == 3
+    after = Pipeline(Settings(max_known_machines=3))
+    after.restore(LOG, pipeline.to_state(LOG))
+    assert set(reasons(after.process(records[20:]))) == {refusal}
+    assert after.n_machines == 3
+    other = [
+        dataclasses.replace(record, position=Position(Partition("plant", 1), k)) for k, record in enumerate(records)
+    ]
+    assert len(reasons(after.process(other))) == len([r for r in records if r.machine in ("m3", "m4")])
+
+
+def test_a_machine_grows_to_so_many_sensors_and_goes_on_with_those_it_has() -> None:
+    pipeline = Pipeline(Settings(max_sensors=3))
+
+    def refusals(offset: int, *names: str) -> list[str]:
+        record = Record(Position(LOG, offset), "m", START + offset, dict.fromkeys(names, float(offset)))
+        return reasons(pipeline.process([record]))
+
+    assert refusals(0, "a", "b") == []
+    assert refusals(1, "c", "d") == ["the machine would have 4 sensors, more than 3 (--max-sensors)"]
+    assert refusals(2, "a", "c") == refusals(3, "a", "b", "c") == []
+    assert refusals(4, "d") == ["the machine would have 4 sensors, more than 3 (--max-sensors)"]
+    assert pipeline.monitor(LOG, "m").detector.sensors == ["a", "b", "c"]
+    assert pipeline.process(steady("n", range(1), 5)).rejected == []
+
+
+def test_a_record_of_too_many_sensors_makes_no_machine() -> None:
+    pipeline = Pipeline(Settings(max_sensors=3))
+    values = {f"s{k}": 1.0 for k in range(4)}
+    assert len(reasons(pipeline.process([Record(Position(LOG, 0), "m", START, values)]))) == 1
+    assert pipeline.n_machines == 0
 
 
 # -- the same records, the same alerts --------------------------------------------------------------------------------
@@ -224,6 +273,13 @@ def test_a_leap_in_a_file_is_refused_and_the_stream_goes_on() -> None:
 def test_a_time_that_is_no_number_is_refused(time: float) -> None:
     assert refused(at(START, 0), at(time, 1))
     assert refused(at(time, 0))
+
+
+def test_a_sensor_with_the_name_of_the_time_is_refused() -> None:
+    message = b'{"machine": "m", "sensor": "timestamp", "value": 1}'
+    named_so = decode_json(message, Position(LOG, 1), received=START + 60)
+    assert isinstance(named_so, Record)
+    assert refused(at(START, 0), named_so) == "sensor 'timestamp' has the name of the time: rename it"
 
 
 def test_a_message_that_was_refused_before_passes_through_in_its_place() -> None:

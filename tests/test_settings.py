@@ -13,7 +13,7 @@ from scrnn_stream.settings import Settings
 @pytest.mark.parametrize(
     ("name", "value"),
     [(name, v) for name in ("alerts_per_day", "alerts_per_week") for v in (0, -1, math.nan, math.inf)]
-    + [("accept_after", 0), ("seed", -1)],
+    + [("accept_after", 0), ("seed", -1), ("max_sensors", 0), ("max_known_machines", 0)],
 )
 def test_a_bad_setting_is_refused_with_its_name_and_value(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{name}.*{value}"):
@@ -32,7 +32,9 @@ def test_a_budget_by_the_week_is_one_by_the_day_and_none_is_one_alert_a_day() ->
 
 
 def test_the_plain_settings_are_these() -> None:
-    assert Settings.names() == ("alerts_per_day", "alerts_per_week", "accept_after", "seed")
+    assert Settings.names() == (
+        *("alerts_per_day", "alerts_per_week", "accept_after", "seed", "max_sensors", "max_known_machines"),
+    )
 
 
 def test_limits_are_those_of_the_machine_or_else_of_every_machine() -> None:
