@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from connectors.layout import Layout
 from connectors.messenger import hidden
 from scrnn_stream.configuration import Configuration, configuration
 from scrnn_stream.limits import SensorLimits
@@ -43,6 +44,7 @@ def lines(config: Configuration) -> Iterator[str]:
         yield "\n[notify]"
         for name in NotifyOptions.names():
             yield _line(name, _shown(name, getattr(config.notify, name)), config.sources[f"notify.{name}"])
+    yield from _reading(config.layout)
     limits = config.settings.limits
     for sensor, of_sensor in limits.sensors.items():
         yield from _limits(("sensors", sensor), of_sensor)
@@ -58,8 +60,18 @@ def _shown(name: str, value: Any) -> Any:
     return value
 
 
+def _reading(layout: Layout) -> Iterator[str]:
+    """How messages are read, where that is not as usual."""
+    fields = layout.to_fields()
+    for table, entries in (("fields", fields), ("units", layout.units.declared)):
+        if entries:
+            yield f"\n[{table}]"
+        for name, value in entries.items():
+            yield f"{_key(name)} = {_toml(value)}"
+
+
 def _limits(path: tuple[str, ...], limits: SensorLimits) -> Iterator[str]:
-    yield f"\n[{'.'.join(name if _BARE.fullmatch(name) else json.dumps(name) for name in path)}]"
+    yield f"\n[{'.'.join(map(_key, path))}]"
     plain = SensorLimits()
     for name, value in asdict(limits).items():
         if value != getattr(plain, name):
@@ -73,6 +85,10 @@ def _line(name: str, value: Any, source: str) -> str:
     return f"{f'{name} = {_toml(shown)}':{_WIDTH}}# {source}"
 
 
+def _key(name: str) -> str:
+    return name if _BARE.fullmatch(name) else _toml(name)
+
+
 def _toml(value: Any) -> str:
-    """Text, numbers and truth values; JSON writes them as TOML does."""
+    """Text, numbers, truth values and lists of them; JSON writes them as TOML does."""
     return json.dumps(value, ensure_ascii=False)
