@@ -16,6 +16,11 @@ from scrnn_stream.usage import DELIVERIES, FORMATS, UsageError
 
 TEXT = "%(levelname)s %(name)s: %(message)s"
 HEARD = ("scrnn_stream", "connectors", "kafka")
+TABLES = (
+    "The file, and variables such as SCRNN_STREAM_NOTIFY_URLS, may also hold tables: [kafka] with options of the Kafka "
+    "clients; [notify] with urls, alertmanager, min_severity, machines, kinds, group_within and per_hour; and, in the file "
+    "alone, [sensors], [machines], [fields] and [units]."
+)
 UNHEARD = ("apprise",)  # quotes URLs that are secrets as a whole; what it has to say, we say
 
 
@@ -130,12 +135,16 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--report", metavar="DIR", type=Path, help="write an HTML card for each alert")
     _add_settings(replay)
 
-    run = commands.add_parser("run", help="watch a Kafka topic until SIGTERM")
+    run = commands.add_parser("run", help="watch a Kafka topic until SIGTERM", epilog=TABLES)
     _add_run(run)
-    config = commands.add_parser("config", help="print what `run` would do with these options, and who said so")
+    config = commands.add_parser(
+        "config", help="print what `run` would do with these options, and who said so", epilog=TABLES
+    )
     _add_run(config)
 
-    notify = commands.add_parser("notify", help="send a test to everybody whom [notify] of the file names")
+    notify = commands.add_parser(
+        "notify", help="send a test to everybody whom [notify] of the file names", epilog=TABLES
+    )
     _add_config(notify)
 
     demo = commands.add_parser("demo", help="real pipe flow and a simulated pump fleet, through a real broker")
