@@ -18,8 +18,8 @@ TEXT = "%(levelname)s %(name)s: %(message)s"
 HEARD = ("scrnn_stream", "connectors", "kafka")
 TABLES = (
     "The file, and variables such as SCRNN_STREAM_NOTIFY_URLS, may also hold tables: [kafka] with options of the Kafka "
-    "clients; [notify] with urls, alertmanager, min_severity, machines, kinds, group_within and per_hour; and, in the file "
-    "alone, [sensors], [machines], [fields] and [units]."
+    "clients; [notify] with urls, alertmanager, min_severity, machines, kinds, group_within and per_hour; and, in the "
+    "file alone, [sensors], [machines], [fields] and [units]."
 )
 UNHEARD = ("apprise",)  # quotes URLs that are secrets as a whole; what it has to say, we say
 
