@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from connectors.kafka import KafkaSource
+from connectors.notifications import Notifications
 from scrnn_stream.records import Partition
 from scrnn_stream.worker import Worker
 
@@ -28,6 +29,8 @@ class Metrics(Collector):
         Whose they are.
     clock
         Monotonic seconds, as the worker's.
+    notified
+        Who is told of alerts beside their topic.
 
     Attributes
     ----------
@@ -39,8 +42,14 @@ class Metrics(Collector):
         Whether it then had partitions, and alerts went out for all of them.
     """
 
-    def __init__(self, worker: Worker, source: KafkaSource, clock: Callable[[], float] = time.monotonic) -> None:
-        self.worker, self.source, self.clock = worker, source, clock
+    def __init__(
+        self,
+        worker: Worker,
+        source: KafkaSource,
+        clock: Callable[[], float] = time.monotonic,
+        notified: Notifications | None = None,
+    ) -> None:
+        self.worker, self.source, self.clock, self.notified = worker, source, clock, notified
         self.registry = CollectorRegistry()
         self.turned_at = clock()
         self.is_ready = False
@@ -69,7 +78,7 @@ class Metrics(Collector):
         self._seen = (n_done, busy_s)
         if now - self._looked_at >= LOOK_EVERY_S:
             self._looked_at = now
-            self._families = [*self._of_work(), *self._of_partitions(), *self._of_machines()]
+            self._families = [*self._of_work(), *self._of_partitions(), *self._of_machines(), *self._of_notifications()]
 
     def collect(self) -> Iterator[Metric]:
         """What was told last; how long ago is one of the numbers."""
@@ -116,6 +125,16 @@ class Metrics(Collector):
         yield _gauge("network_updates", "Updates of the networks in memory.", learned)
         yield _gauge("network_updates_clipped", "Those whose gradient was shortened.", clipped)
         yield _gauge("network_updates_diverged", "Those that overflowed and changed nothing.", diverged)
+
+    def _of_notifications(self) -> Iterator[Metric]:
+        """By channel; what is not asked for has no numbers."""
+        family = CounterMetricFamily(
+            "scrnn_stream_notifications", "Alerts told and dropped, and attempts failed.", labels=("channel", "outcome")
+        )
+        for channel, counts in (self.notified.counts if self.notified is not None else {}).items():
+            for outcome in ("sent", "failed", "dropped"):
+                family.add_metric((channel, outcome), getattr(counts, f"n_{outcome}"))
+        yield family
 
 
 def _counter(name: str, what: str, value: float) -> Metric:

@@ -91,6 +91,10 @@ class Pipeline:
         """What is known of each machine that has sent records, evicted or not."""
         return (entry.known for entry in self._entries)
 
+    def still_open(self, partition: Partition) -> list[Alert]:
+        """The alerts of all open episodes of a partition, as they were last told."""
+        return [alert for entry in self._stream(partition).entries.values() for alert in entry.known.still_open]
+
     @property
     def n_machines(self) -> int:
         return sum(len(stream.entries) for stream in self._streams.values())
@@ -145,7 +149,7 @@ class Pipeline:
         """Go on from a checkpoint, with at most so many machines in memory; of the others the states are verified."""
         stream = _Stream(self)
         stream.set_numbers(checkpoint.stream)
-        outlines = {name: Outline(name, *kept.outline) for name, kept in checkpoint.machines.items()}
+        outlines = {name: Outline.from_state(name, kept.outline) for name, kept in checkpoint.machines.items()}
         for name, kept in checkpoint.machines.items():
             stream.entries[name] = Entry(name, None, kept.place, outlines[name])
         last_heard = sorted(outlines, key=lambda name: outlines[name].heard_at, reverse=True)
