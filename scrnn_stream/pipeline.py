@@ -54,10 +54,12 @@ class Pipeline:
         self.fetch: Fetch | None = None
         self._streams: dict[Partition, _Stream] = {}
         self._ticks = itertools.count()
+        self._last: Record | None = None  # message of the last batch
 
     def process(self, messages: Iterable[Record | Rejected], observe: Observer | None = None) -> Outcome:
         """Take messages in log order; `observe` is told of each one with its verdict."""
         outcome = Outcome([], [])
+        message = None
         for message in messages:
             stream = self._stream(message.position.partition)
             stream.next_offset = message.position.offset + 1
@@ -70,6 +72,7 @@ class Pipeline:
             outcome.alerts.extend(verdict.alerts)
             if observe is not None:
                 observe(message, verdict)
+        self._last = message if isinstance(message, Record) else None
         return outcome
 
     def check_idle(self, partition: Partition, idle_s: float) -> list[Alert]:
@@ -80,6 +83,17 @@ class Pipeline:
     def recall_silence(self, partition: Partition, until: float) -> None:
         """Silence was told up to that stream time, by a process that is gone."""
         self._stream(partition).tell_silence(until)
+
+    @property
+    def gradient_norm(self) -> float:
+        """Of the last record of the last batch, which stands for the others; NaN if that was none."""
+        if self._last is None or (entry := self._entry_of(self._last)) is None or entry.monitor is None:
+            return math.nan
+        return entry.monitor.detector.gradient_norm
+
+    def _entry_of(self, record: Record) -> Entry | None:
+        stream = self._streams.get(record.position.partition)
+        return None if stream is None else stream.entries.get(record.machine)
 
     @property
     def monitors(self) -> Iterator[Monitor]:

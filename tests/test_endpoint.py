@@ -76,7 +76,8 @@ def test_it_tells_what_the_worker_has_done(metrics: Metrics, port: int, clock: C
     assert told["scrnn_stream_machines", ("learning",)] == 1
     assert told["scrnn_stream_lag", ("0", TOPIC)] == 7
     assert told["scrnn_stream_network_updates", ()] > 40
-    assert told["scrnn_stream_record_seconds_count", ()] == 1
+    assert told["scrnn_stream_record_seconds_count", ()] == told["scrnn_stream_gradient_norm_count", ()] == 1
+    assert told["scrnn_stream_gradient_norm_sum", ()] == pytest.approx(worker.pipeline.gradient_norm)
     assert 0 < told["scrnn_stream_record_seconds_sum", ()] == pytest.approx(worker.counts.busy_s / 50)
     assert told["scrnn_stream_turn_seconds_sum", ()] == 10.0
     clock.now = 13.0
