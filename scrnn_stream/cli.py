@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime as dt
 import json
 import logging
@@ -213,10 +214,11 @@ def _add_budget(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def _positive(text: str) -> float:
-    number = float(text)
-    if not (math.isfinite(number) and number > 0):
-        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
-    return number
+    with contextlib.suppress(ValueError):
+        number = float(text)
+        if math.isfinite(number) and number > 0:
+            return number
+    raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
 
 
 def _whole(text: str) -> int:

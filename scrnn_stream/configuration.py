@@ -29,6 +29,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import difflib
+import math
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -235,7 +236,7 @@ def _check_type(what_it_is: str, name: str, value: Any) -> None:
     if name in WHOLE and (isinstance(value, bool) or not isinstance(value, int)):
         right, what = False, "a whole number"
     elif name in POSITIVE:
-        right, what = _is_number(value) and value > 0, "a number above 0"
+        right, what = _is_number(value) and 0 < value < math.inf, "a number above 0"
     elif name in WHOLE:
         right, what = True, "a whole number"
     elif name == "delivery":
