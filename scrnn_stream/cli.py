@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import datetime as dt
-import json
-import logging
 import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from scrnn_stream.logs import log_to_stderr
+from scrnn_stream.masking import harmless
 from scrnn_stream.usage import DELIVERIES, UsageError
-
-TEXT = "%(levelname)s %(name)s: %(message)s"
-HEARD = ("scrnn_stream", "connectors", "kafka")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -23,51 +19,15 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
-class _Log(logging.Handler):
-    """Lines to whatever standard error is at the moment: while a progress bar is shown, that writes above it.
-
-    Below warnings only we are heard and the Kafka client: drivers of object stores quote their calls, secrets and all.
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return record.levelno >= logging.WARNING or record.name.partition(".")[0] in HEARD
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            print(self.format(record), file=sys.stderr, flush=True)
-        except Exception:
-            self.handleError(record)
-
-
-class _Json(logging.Formatter):
-    """One JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        moment = dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="milliseconds")
-        fields = {
-            "time": moment,
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            fields["exception"] = self.formatException(record.exc_info)
-        return json.dumps(fields, ensure_ascii=False)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0 done, 2 a wrong option or something missing, 130 interrupted."""
     options = _parser().parse_args(arguments)
     level = options.log_level or ("info" if options.command == "run" else "warning")
-    handler = _Log()
-    handler.setFormatter(_Json() if options.log_format == "json" else logging.Formatter(TEXT))
-    logging.basicConfig(level=level.upper(), handlers=[handler])
-    if level != "debug":  # the client's own warnings tell a user nothing that our errors do not
-        logging.getLogger("kafka").setLevel(logging.ERROR)
+    log_to_stderr(level, options.log_format == "json")
     try:
         return _run(options)
     except UsageError as error:
-        print(f"scrnn-stream: {error}", file=sys.stderr)
+        print(f"scrnn-stream: {harmless(str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of our output has gone
         sys.stderr.close()
