@@ -13,6 +13,7 @@ from typing import BinaryIO, cast
 
 from scrnn_stream.records import Batch, Partition
 
+from .layout import Layout
 from .outputs import JsonLinesSink, ScoresWriter
 from .rows import Choice, CsvRows, InputError, JsonRows
 
@@ -40,6 +41,8 @@ class FileSource:
         time. Columns of these names are never sensors.
     ignore
         Columns to leave out.
+    layout
+        Of JSON lines, where the three above name nothing.
     stdin
         What ``-`` reads; None: the process's standard input.
 
@@ -58,11 +61,12 @@ class FileSource:
         key_column: str | None = None,
         time_column: str | None = None,
         ignore: Iterable[str] = (),
+        layout: Layout | None = None,
         stdin: BinaryIO | None = None,
     ) -> None:
         self.paths = [str(path) for path in paths]
         self.total_bytes: int | None = None
-        self._choice = Choice(key_column, time_column, frozenset(ignore))
+        self._choice = Choice(key_column, time_column, frozenset(ignore), layout or Layout())
         self._stdin = stdin
         self._waiting = list(self.paths)
         self._partition: Partition | None = None

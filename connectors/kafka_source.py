@@ -203,8 +203,13 @@ class KafkaSource:
 
     def behind(self) -> dict[Partition, int]:
         """Messages of each partition that wait, as far as the brokers have told with the messages before."""
-        ends = {part: self._consumer.highwater(part) for part in list(self._next)}
-        return {Partition(*part): max(0, end - self._next[part]) for part, end in ends.items() if end is not None}
+        waiting = {}
+        for part, following in self._next.items():
+            with contextlib.suppress(kafka_errors.IllegalStateError, KeyError):  # it went since the last poll
+                end = self._consumer.highwater(part)
+                if end is not None:
+                    waiting[Partition(*part)] = max(0, end - following)
+        return waiting
 
     def _options(self) -> dict[str, Any]:
         options = {

@@ -6,11 +6,13 @@ import csv
 import difflib
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from scrnn_stream.records import Partition, Position, Record, Rejected
 
-from .codecs import Layout, decode_json, parse_object, shorten
+from .codecs import decode_json, parse_object, shorten
+from .layout import Layout
 from .times import TIME_NAMES, parse_time
 
 DELIMITERS = ",;\t|"
@@ -27,6 +29,7 @@ class Choice(NamedTuple):
     key: str | None = None
     time: str | None = None
     ignore: frozenset[str] = frozenset()
+    layout: Layout = Layout()  # of JSON lines, where the others name nothing
 
 
 class _Columns(NamedTuple):
@@ -46,8 +49,10 @@ class JsonRows:
         self._partition = partition
         self._choice = choice
         self._row = 0
-        times = TIME_NAMES if choice.time is None else (choice.time, *TIME_NAMES)
-        self._layout = Layout(choice.key or "machine", times, choice.ignore)
+        layout = choice.layout
+        times = layout.times if choice.time is None else (choice.time, *TIME_NAMES)
+        ignore = layout.ignore | choice.ignore
+        self._layout = replace(layout, machine=choice.key or layout.machine, times=times, ignore=ignore)
 
     def __iter__(self) -> Iterator[Record | Rejected]:
         return self
@@ -73,9 +78,12 @@ class JsonRows:
         path = self._partition.topic
         for name in (self._choice.key, self._choice.time, *sorted(self._choice.ignore)):
             _check_named(path, name, list(fields))
-        clocks_and_key = {self._layout.machine, "sensor", *self._layout.times, *self._layout.ignore}
+        layout = self._layout
+        if layout.form == "long":
+            return
+        no_sensors = {layout.machine, *layout.of_long, *layout.times, *layout.ignore}
         for name, value in fields.items():
-            if isinstance(value, str) and name not in clocks_and_key:
+            if isinstance(value, str) and name not in no_sensors:
                 raise _text_column(path, name, value)
 
 

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from scrnn_stream.logs import log_to_stderr
 from scrnn_stream.masking import harmless
-from scrnn_stream.usage import DELIVERIES, UsageError
+from scrnn_stream.usage import DELIVERIES, FORMATS, UsageError
 
 
 class _Parser(argparse.ArgumentParser):
@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--time", metavar="COL", help="column of event time [timestamp, datetime, time or ts]")
     replay.add_argument("--ignore", metavar="COL,COL", type=_names, default=(), help="columns that are not sensors")
     _add_config(replay)
+    _add_format(replay, "JSON lines are")
     replay.add_argument("--scores", metavar="OUT.csv", help="write time, machine, anomaly_score, alert of each row")
     replay.add_argument("--alerts", metavar="OUT.jsonl", help="write each alert as a line of JSON")
     replay.add_argument("--report", metavar="DIR", type=Path, help="write an HTML card for each alert")
@@ -120,9 +121,14 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--stop-within", metavar="SECONDS", type=_positive, help="after SIGTERM; what is not finished comes again [25]"
     )
+    _add_format(run, "messages are")
     run.add_argument("--rebuild", action="store_true", help="pass over the checkpoints and learn again from the topic")
     run.add_argument("--warmup", metavar="SPAN", help="how far back that reaches, such as 12h or 7d [all of the topic]")
     _add_settings(run)
+
+
+def _add_format(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--format", choices=FORMATS, help=f"what {what}; auto: wide or long, each by itself [auto]")
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:

@@ -1,6 +1,6 @@
 """What `run` and `replay` are told: flags, before the environment, before a file, before defaults.
 
-The file holds options of the command, and tables for Kafka, sensors and machines:
+The file holds options of the command, and tables for Kafka, sensors and machines, and for how messages are read:
 
 alerts_per_week = 2
 
@@ -11,6 +11,13 @@ min_deviation = 0.3
 [machines.pump-4.pressure]   # of one machine, in place of what is said for every one
 low = 0.2
 high = 6.5
+
+[fields]                     # where in a message things stand
+machine = "asset.id"
+ignore = ["site"]
+
+[units]                      # what readings become, whichever unit a message gives them in
+pressure = "bar"
 
 In the environment SCRNN_STREAM_TOPIC is `topic`, SCRNN_STREAM_KAFKA_SASL_PLAIN_PASSWORD is `sasl_plain_password` of the
 table `kafka`, and SCRNN_STREAM_CONFIG names the file.
@@ -28,9 +35,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from connectors.kafka import check_option, client_option
+from connectors.layout import PATHS, Layout
 from scrnn_stream.limits import Limits, SensorLimits
 from scrnn_stream.settings import BUDGETS, Settings
-from scrnn_stream.usage import DELIVERIES, EXACTLY_ONCE, UsageError
+from scrnn_stream.usage import DELIVERIES, EXACTLY_ONCE, FORMATS, UsageError
 from scrnn_stream.worker import CHECKPOINT_EVERY_S
 
 STOP_WITHIN_S = 25.0  # Kubernetes kills after 30, Docker after 10
@@ -48,8 +56,9 @@ DEFAULTS: dict[str, Any] = {  # of `run`; `replay` passes over them, so that bot
     "warmup": None,
     "http": None,
     "stop_within": STOP_WITHIN_S,
+    "format": "auto",
 }
-TABLES = ("kafka", "sensors", "machines")  # the first: security_protocol, sasl_mechanism and so on
+TABLES = ("kafka", "sensors", "machines", "fields", "units")  # the first: security_protocol, sasl_mechanism and so on
 POSITIVE = (*BUDGETS, "checkpoint_every", "max_machines", "stop_within")
 WHOLE = (*(name for name in Settings.names() if name not in BUDGETS), "max_machines")
 
@@ -58,7 +67,8 @@ PREFIX, KAFKA = "SCRNN_STREAM_", "KAFKA_"  # of variables of the environment
 
 
 class Configuration(NamedTuple):
-    """What was asked for: options of the command by name, settings of the pipeline, options of the Kafka clients.
+    """What was asked for: options of the command by name, settings of the pipeline, options of the Kafka clients, and
+    how messages are read.
 
     ``sources`` says of each option, and of each ``kafka.NAME``, where its value comes from.
     """
@@ -67,6 +77,7 @@ class Configuration(NamedTuple):
     settings: Settings
     client: dict[str, Any]
     sources: dict[str, str]
+    layout: Layout
 
 
 def configuration(given: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Configuration:
@@ -94,7 +105,8 @@ def configuration(given: argparse.Namespace, environ: Mapping[str, str] = os.env
     client = file.client() if file is not None else {}
     sources |= {f"kafka.{name}": str(path) for name in client}
     sources |= {f"kafka.{name}": "environment" for name in environment.client}
-    return Configuration(options, settings, {**client, **environment.client}, sources)
+    layout = file.layout(options["format"]) if file is not None else Layout(form=options["format"])
+    return Configuration(options, settings, {**client, **environment.client}, sources, layout)
 
 
 class _Environment:
@@ -166,6 +178,15 @@ class _File:
             {name: self._sensors(f"machines.{name}", sensors) for name, sensors in machines.items()},
         )
 
+    def layout(self, form: Any) -> Layout:
+        """The tables that say how messages are read."""
+        for name in self.table("fields"):
+            _check_name(self.path, name, (*PATHS, "ignore", "usable"), "[fields] key")
+        try:
+            return Layout.of(self.table("fields"), self.table("units"), form)
+        except ValueError as error:
+            raise UsageError(f"{self.path}: {error}") from error
+
     def _sensors(self, place: str, sensors: dict[str, Any]) -> dict[str, SensorLimits]:
         return {name: self._sensor(f"{place}.{name}", limits) for name, limits in sensors.items()}
 
@@ -201,6 +222,8 @@ def _check_type(what_it_is: str, name: str, value: Any) -> None:
         right, what = True, "a whole number"
     elif name == "delivery":
         right, what = value in DELIVERIES, " or ".join(DELIVERIES)
+    elif name == "format":
+        right, what = value in FORMATS, " or ".join(FORMATS)
     else:
         right, what = isinstance(value, str), "text"
     if not right:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from connectors.layout import Layout
 from scrnn_stream.configuration import Configuration, configuration
 from scrnn_stream.limits import SensorLimits
 from scrnn_stream.settings import Settings
@@ -37,6 +38,7 @@ def lines(config: Configuration) -> Iterator[str]:
         yield "\n[kafka]"
     for name, value in config.client.items():
         yield _line(name, value, config.sources[f"kafka.{name}"])
+    yield from _reading(config.layout)
     limits = config.settings.limits
     for sensor, of_sensor in limits.sensors.items():
         yield from _limits(("sensors", sensor), of_sensor)
@@ -45,8 +47,18 @@ def lines(config: Configuration) -> Iterator[str]:
             yield from _limits(("machines", machine, sensor), of_sensor)
 
 
+def _reading(layout: Layout) -> Iterator[str]:
+    """How messages are read, where that is not as usual."""
+    fields = layout.to_fields()
+    for table, entries in (("fields", fields), ("units", layout.units.declared)):
+        if entries:
+            yield f"\n[{table}]"
+        for name, value in entries.items():
+            yield f"{_key(name)} = {_toml(value)}"
+
+
 def _limits(path: tuple[str, ...], limits: SensorLimits) -> Iterator[str]:
-    yield f"\n[{'.'.join(name if _BARE.fullmatch(name) else json.dumps(name) for name in path)}]"
+    yield f"\n[{'.'.join(map(_key, path))}]"
     plain = SensorLimits()
     for name, value in asdict(limits).items():
         if value != getattr(plain, name):
@@ -60,6 +72,10 @@ def _line(name: str, value: Any, source: str) -> str:
     return f"{f'{name} = {_toml(shown)}':{_WIDTH}}# {source}"
 
 
+def _key(name: str) -> str:
+    return name if _BARE.fullmatch(name) else _toml(name)
+
+
 def _toml(value: Any) -> str:
-    """Text, numbers and truth values; JSON writes them as TOML does."""
+    """Text, numbers, truth values and lists of them; JSON writes them as TOML does."""
     return json.dumps(value, ensure_ascii=False)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import socket
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -38,7 +40,7 @@ class Endpoint:
 
     def __init__(self, address: str, metrics: Metrics) -> None:
         host, _, port = address.rpartition(":")
-        if not port.isdigit() or int(port) > 65535:
+        if not port.isdecimal() or int(port) > 65535:
             raise UsageError(f"--http {address}: is no PORT or HOST:PORT, such as 9464 or 0.0.0.0:9464")
         try:
             self._server = _Server((host.strip("[]") or HOST, int(port)), metrics)
@@ -63,7 +65,14 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], metrics: Metrics) -> None:
         self.metrics = metrics
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
         super().__init__(address, _Handler)
+
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - as the library calls it
+        """Clients come and go as they like; anything else is a fault of ours, and no answer to this client."""
+        level = logging.DEBUG if isinstance(sys.exc_info()[1], ConnectionError) else logging.ERROR
+        logger.log(level, "a request from %s failed", client_address, exc_info=True)
 
 
 class _Handler(BaseHTTPRequestHandler):

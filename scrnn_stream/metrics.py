@@ -35,12 +35,15 @@ class Metrics(Collector):
         What a Prometheus client library exposes.
     turned_at
         When the worker last came round its loop.
+    is_ready
+        Whether it then had partitions, and alerts went out for all of them.
     """
 
     def __init__(self, worker: Worker, source: KafkaSource, clock: Callable[[], float] = time.monotonic) -> None:
         self.worker, self.source, self.clock = worker, source, clock
         self.registry = CollectorRegistry()
         self.turned_at = clock()
+        self.is_ready = False
         self._record = Histogram(
             "scrnn_stream_record_seconds", "To score and learn a record: mean of each batch.",
             buckets=RECORD_BUCKETS_S, registry=self.registry,
@@ -54,16 +57,12 @@ class Metrics(Collector):
         self._families: list[Metric] = []
         self.registry.register(self)
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether it has partitions, and alerts go out for all of them."""
-        return bool(self.worker.next_offsets) and not self.worker.is_replaying
-
     def tell(self) -> None:
         """The worker has come round its loop: its numbers are whole now."""
         now, counts = self.clock(), self.worker.counts
         self._turn.observe(now - self.turned_at)
         self.turned_at = now
+        self.is_ready = bool(self.worker.next_offsets) and not self.worker.is_replaying
         n_done, busy_s = counts.n_records + counts.n_replayed, counts.busy_s
         if n_done > self._seen[0]:
             self._record.observe((busy_s - self._seen[1]) / (n_done - self._seen[0]))

@@ -11,7 +11,7 @@ from scrnn_stream.alert import Alert
 from scrnn_stream.checkpoint import Checkpoint
 from scrnn_stream.encoding import EncodingError, decode
 from scrnn_stream.episodes import Budget
-from scrnn_stream.monitor import Monitor, Verdict
+from scrnn_stream.monitor import TIME_KEY, Monitor, Verdict
 from scrnn_stream.records import Partition, Record, Rejected
 from scrnn_stream.register import Entry, Outline
 from scrnn_stream.segments import Place
@@ -263,13 +263,14 @@ class _Stream:
         return alerts
 
     def _refusal(self, record: Record, last: Record | None) -> str | None:
+        if TIME_KEY in record.values:  # a field of that name is a time, but a long message can call its sensor so
+            return f"sensor {TIME_KEY!r} has the name of the time: rename it"
         if record.time is None:
             return None
         if not math.isfinite(record.time):
             return f"timestamp is not a finite number: {record.time}"
         if last is not None and last.time is not None and record.time < last.time:
             return f"timestamp goes backwards: {last.time - record.time:g} s before the machine's last record"
-
         if record.received is not None and record.time > record.received + MAX_FUTURE_S:
             return f"timestamp lies {record.time - record.received:g} s in the future, more than {MAX_FUTURE_S:g}"
         if record.received is None and record.time > self.time + MAX_LEAP_S > -math.inf:

@@ -66,9 +66,16 @@ def replay(options: argparse.Namespace) -> int:
     console = Console(stderr=True)
     if options.report is not None:
         writable(options.report, "--report")
-    pipeline = Pipeline(configuration(options).settings)
+    config = configuration(options)
+    pipeline = Pipeline(config.settings)
     with ExitStack() as stack:
-        source = FileSource(options.files, key_column=options.key, time_column=options.time, ignore=options.ignore)
+        source = FileSource(
+            options.files,
+            key_column=options.key,
+            time_column=options.time,
+            ignore=options.ignore,
+            layout=config.layout,
+        )
         stack.enter_context(source)
         file = stack.enter_context(JsonLinesSink(options.alerts)) if options.alerts else None
         scores = stack.enter_context(ScoresWriter(options.scores)) if options.scores else None

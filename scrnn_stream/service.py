@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import logging
 import math
 import os
@@ -16,7 +17,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from connectors.codecs import decode_json
 from connectors.kafka import KafkaSink, KafkaSource
+from connectors.kafka_source import Decode
 from scrnn_stream.checkpoint import CheckpointStore
 from scrnn_stream.configuration import configuration
 from scrnn_stream.endpoint import Endpoint
@@ -37,11 +40,11 @@ STATUS_EVERY_S = 600.0  # between two lines of the log that say how it goes
 
 def serve(options: argparse.Namespace) -> int:
     """Run the service that flags and configuration file describe."""
-    config, settings, client, _ = configuration(options)
+    config, settings, client, _, layout = configuration(options)
     pipeline = Pipeline(settings)
     warmup_s = seconds(config["warmup"], "--warmup") if config["warmup"] is not None else math.inf
     store = _store(config)
-    source, sink = _ends(config, client)
+    source, sink = _ends(config, client, functools.partial(decode_json, layout=layout))
     worker = Worker(
         source,
         sink,
@@ -91,7 +94,7 @@ def _store(config: dict[str, Any]) -> CheckpointStore:
     return store
 
 
-def _ends(config: dict[str, Any], client: dict[str, Any]) -> tuple[KafkaSource, KafkaSink]:
+def _ends(config: dict[str, Any], client: dict[str, Any], decode: Decode) -> tuple[KafkaSource, KafkaSink]:
     member = {"group_instance_id": config["instance"]} if config["instance"] else {}
     exactly = config["delivery"] == EXACTLY_ONCE
     name = f"{config['group']}/{config['instance'] or uuid.uuid4().hex}" if exactly else None
@@ -99,7 +102,8 @@ def _ends(config: dict[str, Any], client: dict[str, Any]) -> tuple[KafkaSource, 
         config["brokers"], config["alerts_topic"], config["dead_letter_topic"], transactional_id=name, **client
     )
     through = sink if exactly else None
-    source = KafkaSource(config["brokers"], config["topic"], config["group"], through=through, **client, **member)
+    client = {**client, **member}
+    source = KafkaSource(config["brokers"], config["topic"], config["group"], through=through, decode=decode, **client)
     return source, sink
 
 

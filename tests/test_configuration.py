@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.layout import Layout
 from scrnn_stream.configuration import DEFAULTS, Configuration, configuration
 from scrnn_stream.limits import SensorLimits
 from scrnn_stream.usage import UsageError
@@ -91,6 +92,16 @@ def test_a_variable_that_cannot_be_used_is_told_in_one_line(name: str, text: str
         assert part in message
 
 
+def test_tables_say_how_messages_are_read(tmp_path: Path) -> None:
+    text = 'format = "long"\n[fields]\nmachine = "asset.id"\nusable = ["good", 192]\n[units]\n"flow rate" = "m3/h"\n'
+    config = read(tmp_path, text)
+    assert config.layout == Layout.of(
+        {"machine": "asset.id", "usable": ["good", 192]}, {"flow rate": "m3/h"}, config.options["format"]
+    )
+    assert config.layout.form == "long"
+    assert read(tmp_path, text, format="wide").layout.form == "wide"
+
+
 def test_tables_hold_the_client_s_options_and_the_limits_of_sensors(tmp_path: Path) -> None:
     config = read(
         tmp_path,
@@ -117,6 +128,11 @@ def test_tables_hold_the_client_s_options_and_the_limits_of_sensors(tmp_path: Pa
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("[fields]\nmachin = 'a'", ["unknown [fields] key 'machin'", "did you mean 'machine'?"]),
+        ("[fields]\nmachine = 7", ["[fields] machine must name a field, got 7"]),
+        ("[units]\nflow = 7", ["[units] flow must be a unit such as 'bar', got 7"]),
+        ("units = 7", ["units must be a table, as in [units]; got 7"]),
+        ("format = 'xml'", ["format must be auto or wide or long, got 'xml'"]),
         ("=", ["not TOML"]),
         ("topics = 'a'", ["unknown option 'topics'", "did you mean 'topic'"]),
         ("sensor = 1", ["unknown option 'sensor'", "did you mean 'sensors'"]),

@@ -24,6 +24,12 @@ high = 6.5
 direction = "high"
 [machines.pump-4.pressure]
 low = -1
+[fields]
+machine = "asset.id"
+quality = "q"
+ignore = ["site"]
+[units]
+"flow rate" = "m3/h"
 """
 
 
@@ -40,7 +46,9 @@ def test_it_is_a_configuration_file_with_the_same_meaning(config: Configuration,
     assert (read["topic"], read["accept_after"], read["alerts_per_day"]) == ('a "topic"', 100, 1.0)
     again = tmp_path / "again.toml"
     again.write_text(text)
-    assert configuration(argparse.Namespace(config=again), {}).settings == replace(config.settings, alerts_per_day=1.0)
+    config_again = configuration(argparse.Namespace(config=again), {})
+    assert config_again.settings == replace(config.settings, alerts_per_day=1.0)
+    assert config_again.layout == config.layout
 
 
 def test_it_says_where_each_value_comes_from(config: Configuration, tmp_path: Path) -> None:

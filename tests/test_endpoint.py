@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import logging
 import socket
+import struct
 from collections.abc import Iterator
 from types import SimpleNamespace
 
@@ -85,9 +87,17 @@ def test_it_is_ready_once_alerts_go_out_for_all_partitions(metrics: Metrics, por
     partition = Partition("t", 0)
     assert get(port, "/readyz") == (503, "no partition yet, or still replaying\n")
     metrics.worker._next[partition], metrics.worker._live_from[partition] = 3, 5
+    metrics.tell()
     assert get(port, "/readyz")[0] == 503
     metrics.worker._next[partition] = 5
+    metrics.tell()
     assert get(port, "/readyz") == (200, "ready\n")
+
+
+def test_what_the_worker_is_in_the_midst_of_is_not_seen(metrics: Metrics, port: int) -> None:
+    metrics.tell()
+    metrics.worker._live_from[Partition("t", 0)] = 5  # and not yet where it goes on
+    assert get(port, "/readyz")[0] == 503
 
 
 def test_it_is_well_while_the_worker_comes_round_its_loop(metrics: Metrics, port: int, clock: Clock) -> None:
@@ -110,7 +120,26 @@ def test_who_says_nothing_holds_up_nobody(port: int) -> None:
         assert get(port, "/healthz")[0] == 200
 
 
-@pytest.mark.parametrize("address", ["", "host", "70000", "127.0.0.1:http"])
+def test_who_goes_in_the_midst_of_a_request_is_no_error(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "scrnn_stream.endpoint")
+    with socket.create_connection((HOST, port)) as gone:
+        gone.sendall(b"GET /met")
+        gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closed with a reset
+    assert any(get(port, "/healthz")[0] == 200 and "failed" in caplog.text for _ in range(1000))
+    assert {record.levelname for record in caplog.records} == {"DEBUG"}
+
+
+def test_an_address_of_ipv6_is_listened_on(metrics: Metrics) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as error:
+        pytest.skip(f"this computer has no IPv6: {error}")
+    with Endpoint("[::1]:0", metrics) as endpoint, socket.create_connection(("::1", endpoint.port)) as client:
+        client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.0 200")
+
+
+@pytest.mark.parametrize("address", ["", "host", "70000", "127.0.0.1:http", "\N{SUPERSCRIPT TWO}"])
 def test_what_is_no_address_is_told(address: str, metrics: Metrics) -> None:
     with pytest.raises(UsageError, match="is no PORT or HOST:PORT"):
         Endpoint(address, metrics)

@@ -11,17 +11,17 @@ CORE = (
     "season",
     "places",
     "_simd _layout features picture extremes",
-    "calibration",
-    "_kernels absorbing surprise",
+    "calibration inputs",
+    "_kernels absorbing surprise targets",
     "network evidence readout",
-    "fleet judging wording",
+    "fleet judging wording predictor",
     "machines course",
-    "anomaly forecasting regression classification checkpoint protocols chart",
+    "anomaly forecasting regression classification transformation events checkpoint protocols chart",
     "detector_fleet trail messages report keeper",
     *("casebook", "sensor_watch", "monitor", "register", "pipeline", "worker"),
 )  # all other modules are commands: they may import anything, and the core none of them
 LAYER = {module: number for number, layer in enumerate(CORE) for module in layer.split()}
-ESTIMATORS = ("anomaly", "forecasting", "regression", "classification")
+ESTIMATORS = ("anomaly", "forecasting", "regression", "classification", "transformation", "events")
 ONLY_FOR = {"river": ESTIMATORS, "kafka": (), "connectors": (), "rich": (), "fsspec": ("store",)}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from connectors.codecs import decode_json
 from scrnn_stream.alert import Alert
 from scrnn_stream.encoding import decode, encode
 from scrnn_stream.pipeline import MAX_FUTURE_S, MAX_LEAP_S, Outcome, Pipeline
@@ -272,6 +273,13 @@ def test_a_leap_in_a_file_is_refused_and_the_stream_goes_on() -> None:
 def test_a_time_that_is_no_number_is_refused(time: float) -> None:
     assert refused(at(START, 0), at(time, 1))
     assert refused(at(time, 0))
+
+
+def test_a_sensor_with_the_name_of_the_time_is_refused() -> None:
+    message = b'{"machine": "m", "sensor": "timestamp", "value": 1}'
+    named_so = decode_json(message, Position(LOG, 1), received=START + 60)
+    assert isinstance(named_so, Record)
+    assert refused(at(START, 0), named_so) == "sensor 'timestamp' has the name of the time: rename it"
 
 
 def test_a_message_that_was_refused_before_passes_through_in_its_place() -> None:

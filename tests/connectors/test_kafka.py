@@ -176,6 +176,16 @@ def test_records_polled_but_not_committed_come_again_after_a_kill(broker: str, n
     assert again.flows() == [2.0, 3.0, 4.0]
 
 
+def test_what_waits_is_not_told_of_a_partition_that_has_just_gone(broker: str, new_topic: NewTopic) -> None:
+    topic = new_topic(1)
+    produce(broker, topic, 5)
+    with KafkaSource(broker, topic, new_group(), **QUICK) as source:
+        Reader(source).read(5)
+        assert source.behind() == {Partition(topic, 0): 0}
+        source._consumer.unsubscribe()  # as when the client's thread loses it while the worker works
+        assert source.behind() == {}
+
+
 def test_two_members_share_the_partitions_and_lose_no_record(broker: str, new_topic: NewTopic) -> None:
     topic, group = new_topic(4), new_group()
     produce(broker, topic, 40)
