@@ -43,14 +43,21 @@ def check_option(name: str, value: Any) -> None:
     if name in REFUSED:
         raise ValueError(REFUSED[name])
     if name not in _defaults():
-        near = difflib.get_close_matches(name, _defaults().keys() - REFUSED.keys(), 1)
-        raise ValueError(f"is no option of the Kafka client{f'; did you mean {near[0]}?' if near else ''}")
+        raise ValueError(unknown(name))
     kind, told = _kind(name)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise ValueError(f"must be {told}")
     for option, choices in (("security_protocol", PROTOCOLS), ("sasl_mechanism", MECHANISMS)):
         if name == option and value not in choices:
             raise ValueError(f"must be one of {', '.join(choices)}")
+
+
+def unknown(name: str) -> str:
+    """What to say of a name that no client knows; empty if one does."""
+    if name in _defaults():
+        return ""
+    near = difflib.get_close_matches(name, _defaults().keys() - REFUSED.keys(), 1)
+    return f"is no option of the Kafka client{f'; did you mean {near[0]}?' if near else ''}"
 
 
 def client_option(name: str, text: str) -> Any:

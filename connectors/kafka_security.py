@@ -12,7 +12,7 @@ from kafka.net.sasl.oauth import AbstractTokenProvider
 
 from scrnn_stream.masking import hide
 
-from .kafka_options import HOOK
+from .kafka_options import HOOK, unknown
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +39,9 @@ def secured(options: Mapping[str, Any]) -> dict[str, Any]:
     """
     for name in SECRETS:
         hide(options.get(name))
+    for name in options:
+        if problem := unknown(name):
+            raise KafkaProblem(f"{name} {problem}")
     protocol = options.get("security_protocol") or "PLAINTEXT"
     _check_whole(protocol, options)
     result = {name: value for name, value in options.items() if name not in TLS_OPTIONS}
@@ -95,7 +98,10 @@ def _tls(options: Mapping[str, Any]) -> ssl.SSLContext:
         _load("ssl_crlfile", revoked, lambda: context.load_verify_locations(revoked))
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     if options.get("ssl_ciphers"):
-        _load("ssl_ciphers", options["ssl_ciphers"], lambda: context.set_ciphers(options["ssl_ciphers"]))
+        try:
+            context.set_ciphers(options["ssl_ciphers"])
+        except ssl.SSLError:
+            raise KafkaProblem(f"ssl_ciphers {options['ssl_ciphers']}: OpenSSL knows none of them") from None
     return context
 
 

@@ -31,7 +31,15 @@ USER, STRANGER = "worker", "stranger"  # the second one is let in and may do not
 PASSWORD = "hunter2, with \u00e9 = and \u2028"  # of both; it must never be seen anywhere
 TOPICS = {"sensors": 1, "alerts": 1, "dead-letters": 1, "secrets": 1}
 GROUP, TRANSACTIONS = "plant", "plant/"
-WAYS = {"TLS": "SSL", "MUTUAL": "SSL", "SASL": "SASL_SSL", "OTHER": "SSL", "EXPIRED": "SSL", "CLEAR": "SASL_PLAINTEXT"}
+WAYS = {
+    "TLS": "SSL",
+    "MUTUAL": "SSL",
+    "SASL": "SASL_SSL",
+    "OTHER": "SSL",
+    "EXPIRED": "SSL",
+    "ASTRAY": "SSL",
+    "CLEAR": "SASL_PLAINTEXT",
+}
 
 
 class GuardedKafka(ApacheKafka):
@@ -39,7 +47,7 @@ class GuardedKafka(ApacheKafka):
 
     ``TLS`` asks for nothing, ``MUTUAL`` for a client's certificate, ``SASL`` for a user by PLAIN, SCRAM-SHA-512 or
     OAUTHBEARER, and so does ``CLEAR`` without TLS. ``OTHER`` shows the certificate of another host, ``EXPIRED`` one of
-    last year.
+    last year; ``ASTRAY`` sends clients on to a port where nobody is.
     """
 
     def __init__(self) -> None:
@@ -47,7 +55,9 @@ class GuardedKafka(ApacheKafka):
         self.files = Path(self._files.name)
         self.ports = {name: quiet_port() for name in WAYS}
         self._make_certificates()
-        ways = [Listener(name, port, port, WAYS[name]) for name, port in self.ports.items()]
+        self.nowhere = quiet_port()
+        to = self.ports | {"ASTRAY": self.nowhere}
+        ways = [Listener(name, port, to[name], WAYS[name]) for name, port in self.ports.items()]
         super().__init__(listeners=[ways], properties=self._guards())
 
     def __enter__(self) -> GuardedKafka:
@@ -118,14 +128,10 @@ class GuardedKafka(ApacheKafka):
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             "super.users": "User:ANONYMOUS",
             "listener.name.mutual.ssl.client.auth": "required",
+            "ssl.principal.mapping.rules": "RULE:^.*CN=([^,]+).*$/$1/",
         }
-        for way, leaf in {
-            "TLS": "server",
-            "MUTUAL": "server",
-            "SASL": "server",
-            "OTHER": "other",
-            "EXPIRED": "expired",
-        }.items():
+        shown = {way: "server" for way, protocol in WAYS.items() if protocol.endswith("SSL")}
+        for way, leaf in (shown | {"OTHER": "other", "EXPIRED": "expired"}).items():
             guards |= self._store(way, leaf)
         package, escaped = "org.apache.kafka.common.security", _escaped(PASSWORD)
         known = " ".join(f'user_{user}="{escaped}"' for user in (USER, STRANGER))
