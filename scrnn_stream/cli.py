@@ -13,6 +13,12 @@ from scrnn_stream.logs import log_to_stderr
 from scrnn_stream.masking import harmless
 from scrnn_stream.usage import DELIVERIES, FORMATS, UsageError
 
+TABLES = (
+    "The file, and variables such as SCRNN_STREAM_NOTIFY_URLS, may also hold tables: [kafka] with options of the Kafka "
+    "clients; [notify] with urls, alertmanager, min_severity, machines, kinds, group_within and per_hour; and, in the "
+    "file alone, [sensors], [machines], [fields] and [units]."
+)
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
@@ -56,6 +62,10 @@ def _run(options: argparse.Namespace) -> int:
             from scrnn_stream.effective import show
 
             return show(options)
+        if options.command == "notify":
+            from scrnn_stream.notify import try_out
+
+            return try_out(options)
         from scrnn_stream.demo import demo
 
         return demo(options)
@@ -84,10 +94,17 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--report", metavar="DIR", type=Path, help="write an HTML card for each alert")
     _add_settings(replay)
 
-    run = commands.add_parser("run", help="watch a Kafka topic until SIGTERM")
+    run = commands.add_parser("run", help="watch a Kafka topic until SIGTERM", epilog=TABLES)
     _add_run(run)
-    config = commands.add_parser("config", help="print what `run` would do with these options, and who said so")
+    config = commands.add_parser(
+        "config", help="print what `run` would do with these options, and who said so", epilog=TABLES
+    )
     _add_run(config)
+
+    notify = commands.add_parser(
+        "notify", help="send a test to everybody whom [notify] of the file names", epilog=TABLES
+    )
+    _add_config(notify)
 
     demo = commands.add_parser("demo", help="real pipe flow and a simulated pump fleet, through a real broker")
     demo.add_argument("--seed", type=int, default=0, help="which fleet and which faults [0]")

@@ -11,6 +11,7 @@ from scrnn_stream.masking import harmless, without_secrets
 
 TEXT = "%(levelname)s %(name)s: %(message)s"
 HEARD = ("scrnn_stream", "connectors", "kafka")
+UNHEARD = ("apprise",)  # quotes URLs that are secrets as a whole; what it has to say, we say
 
 
 def log_to_stderr(level: str, is_json: bool) -> None:
@@ -29,7 +30,8 @@ class _Log(logging.Handler):
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return record.levelno >= logging.WARNING or record.name.partition(".")[0] in HEARD
+        owner = record.name.partition(".")[0]
+        return owner in HEARD or (record.levelno >= logging.WARNING and owner not in UNHEARD)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
