@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scrnn_stream.cli import _Log, main
+from scrnn_stream.cli import main
+from scrnn_stream.logs import _Log
 
 ROWS = 900
 
