@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 
@@ -17,6 +18,7 @@ from scrnn_stream.worker import Worker
 LOOK_EVERY_S = 5.0  # between two counts of all machines
 RECORD_BUCKETS_S = (20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 5e-3, 0.1, 1.0)
 POLL_BUCKETS_S = (0.005, 0.02, 0.1, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
+GRADIENT_BUCKETS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)  # longer than CLIP_GRADIENT are shortened
 OF_PARTITION = ("topic", "partition")
 
 
@@ -61,6 +63,10 @@ class Metrics(Collector):
             "scrnn_stream_turn_seconds", "From one poll to the next: the wait for messages and the work on them.",
             buckets=POLL_BUCKETS_S, registry=self.registry,
         )  # fmt: skip
+        self._gradient = Histogram(
+            "scrnn_stream_gradient_norm", "Before it is shortened: of the last record of each batch.",
+            buckets=GRADIENT_BUCKETS, registry=self.registry,
+        )  # fmt: skip
         self._seen = (0, 0.0)
         self._looked_at = -LOOK_EVERY_S
         self._families: list[Metric] = []
@@ -75,6 +81,8 @@ class Metrics(Collector):
         n_done, busy_s = counts.n_records + counts.n_replayed, counts.busy_s
         if n_done > self._seen[0]:
             self._record.observe((busy_s - self._seen[1]) / (n_done - self._seen[0]))
+            if 0 < (norm := self.worker.pipeline.gradient_norm) < math.inf:  # 0 where nothing was there to learn
+                self._gradient.observe(norm)
         self._seen = (n_done, busy_s)
         if now - self._looked_at >= LOOK_EVERY_S:
             self._looked_at = now

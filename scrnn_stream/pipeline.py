@@ -19,6 +19,7 @@ from scrnn_stream.settings import Settings
 from scrnn_stream.store import StoreProblem
 
 MAX_FUTURE_S = 3600.0  # a record may be this far ahead of the broker's clock
+EARLIEST_S, LATEST_S = -62135596800.0, 221845392000.0  # what is beyond, or is told soon after, can be no date
 MAX_LEAP_S = 366 * 86400.0  # where there is no broker, time may leap this far ahead of the stream
 
 Observer = Callable[[Record | Rejected, Verdict], None]
@@ -54,10 +55,12 @@ class Pipeline:
         self.fetch: Fetch | None = None
         self._streams: dict[Partition, _Stream] = {}
         self._ticks = itertools.count()
+        self._last: Record | None = None  # message of the last batch
 
     def process(self, messages: Iterable[Record | Rejected], observe: Observer | None = None) -> Outcome:
         """Take messages in log order; `observe` is told of each one with its verdict."""
         outcome = Outcome([], [])
+        message = None
         for message in messages:
             stream = self._stream(message.position.partition)
             stream.next_offset = message.position.offset + 1
@@ -70,6 +73,7 @@ class Pipeline:
             outcome.alerts.extend(verdict.alerts)
             if observe is not None:
                 observe(message, verdict)
+        self._last = message if isinstance(message, Record) else None
         return outcome
 
     def check_idle(self, partition: Partition, idle_s: float) -> list[Alert]:
@@ -80,6 +84,17 @@ class Pipeline:
     def recall_silence(self, partition: Partition, until: float) -> None:
         """Silence was told up to that stream time, by a process that is gone."""
         self._stream(partition).tell_silence(until)
+
+    @property
+    def gradient_norm(self) -> float:
+        """Of the last record of the last batch, which stands for the others; NaN if that was none."""
+        if self._last is None or (entry := self._entry_of(self._last)) is None or entry.monitor is None:
+            return math.nan
+        return entry.monitor.detector.gradient_norm
+
+    def _entry_of(self, record: Record) -> Entry | None:
+        stream = self._streams.get(record.position.partition)
+        return None if stream is None else stream.entries.get(record.machine)
 
     @property
     def monitors(self) -> Iterator[Monitor]:
@@ -271,8 +286,8 @@ class _Stream:
             return f"sensor {TIME_KEY!r} has the name of the time: rename it"
         if record.time is None:
             return None
-        if not math.isfinite(record.time):
-            return f"timestamp is not a finite number: {record.time}"
+        if not EARLIEST_S <= record.time < LATEST_S:
+            return f"timestamp lies outside the years 1 to 8999: {record.time:.17g} s since 1970"
         if last is not None and last.time is not None and record.time < last.time:
             return f"timestamp goes backwards: {last.time - record.time:g} s before the machine's last record"
         if record.received is not None and record.time > record.received + MAX_FUTURE_S:
