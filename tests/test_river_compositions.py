@@ -345,5 +345,5 @@ def test_the_programs_of_the_documentation_run() -> None:
         exec(block, names)
     errors = {name: error.get() for name, error in names["errors"].items()}
     assert errors["SCRNNRegressor"] < errors["a line that sees the past"] < errors["a line"]
-    assert names["auc"].get() > 0.9
+    assert names["auc"].get() > 0.93
     assert len(blocks) == 3
