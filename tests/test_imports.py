@@ -7,8 +7,8 @@ import scrnn_stream
 
 CORE = (
     "_compile encoding channels records limits store",
-    "_algebra least_squares precision alert episodes continuity simulate settings ranges segments ledger",
-    "season",
+    "_algebra least_squares precision alert episodes continuity simulate frames ranges segments ledger",
+    "season settings",
     "places",
     "_simd _layout features picture extremes",
     "calibration inputs",
