@@ -36,7 +36,7 @@ from typing import Any, NamedTuple
 
 from connectors.kafka import client_option
 from connectors.layout import PATHS, Layout
-from scrnn_stream.frames import Joining
+from scrnn_stream.joining import Joining
 from scrnn_stream.limits import Limits, SensorLimits
 from scrnn_stream.settings import BUDGETS, Settings
 from scrnn_stream.usage import DELIVERIES, EXACTLY_ONCE, FORMATS, UsageError, seconds

@@ -13,7 +13,7 @@ from scrnn_stream.alert import Alert
 from scrnn_stream.anomaly import Array, Assessment, Cause, SCRNNDetector
 from scrnn_stream.casebook import Casebook
 from scrnn_stream.episodes import SEVERE_P, AlertPolicy, Budget
-from scrnn_stream.frames import Frames
+from scrnn_stream.joining import Frames
 from scrnn_stream.records import Moment, Record
 from scrnn_stream.sensor_watch import SensorWatch
 from scrnn_stream.settings import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, fields
 
-from scrnn_stream.frames import Joining
+from scrnn_stream.joining import Joining
 from scrnn_stream.limits import Limits
 
 ALERTS_PER_DAY = 1.0  # where the user does not say

@@ -9,7 +9,7 @@ import pytest
 
 from connectors.layout import Layout
 from scrnn_stream.configuration import DEFAULTS, Configuration, configuration
-from scrnn_stream.frames import Joining
+from scrnn_stream.joining import Joining
 from scrnn_stream.limits import SensorLimits
 from scrnn_stream.usage import UsageError
 

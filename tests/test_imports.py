@@ -7,7 +7,7 @@ import scrnn_stream
 
 CORE = (
     "_compile encoding channels records limits store",
-    "_algebra least_squares precision alert episodes continuity simulate frames ranges segments ledger",
+    "_algebra least_squares precision alert episodes continuity simulate joining ranges segments ledger",
     "season settings",
     "places",
     "_simd _layout features picture extremes",

@@ -1,226 +1,189 @@
-"""Readings one by one tell what whole records tell, in any batches, after kills, and with machines out of memory."""
+"""Readings that come one by one, put together: which belong together, when a frame closes, and what comes too late."""
 
 from __future__ import annotations
 
-import dataclasses
+import json
+import math
 import random
-from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from scrnn_stream.alert import Alert
 from scrnn_stream.encoding import decode, encode
-from scrnn_stream.frames import Joining
-from scrnn_stream.pipeline import Pipeline
-from scrnn_stream.records import Batch, Partition, Position, Record, Rejected
-from scrnn_stream.settings import Settings
-from tests.test_eviction import shifts
-from tests.test_pipeline import LOG, START, bits
-from tests.test_worker import A, B, Broker, FakeSource, Journal, Killed, worker
+from scrnn_stream.joining import MOST_OPEN, N_REMEMBERED, N_TO_KNOW, Frames, Joining
+from scrnn_stream.records import Partition, Position, Record
 
-EXACT = Settings(joining=Joining(0.0, 0.0))
-PATIENT = Settings(joining=Joining(0.0, 300.0))
+LOG = Partition("log", 0)
+EXACT = Joining(0.0, 0.0)
 
 
-def singly(records: list[Record], partition: Partition = LOG) -> list[Record]:
-    """Each reading as a message of its own, as long JSON has it."""
-    readings = [(record, sensor) for record in records for sensor in record.values]
-    return [
-        dataclasses.replace(record, position=Position(partition, offset), values={sensor: record.values[sensor]})
-        for offset, (record, sensor) in enumerate(readings)
-    ]
+def reading(time: float | None, offset: int = 0, **values: float) -> Record:
+    return Record(Position(LOG, offset), "m", time, values)
 
 
-def told(alerts: list[Alert]) -> list[Any]:
-    """All but where it stands: readings of one record lie at several positions."""
-    plain = [msgspec.to_builtins(msgspec.structs.replace(alert, id="", position=Position(LOG, 0))) for alert in alerts]
-    return sorted(encode({"alert": alert}) for alert in plain)
+def closed(frames: Frames, *records: Record) -> list[tuple[float | None, dict[str, float]]]:
+    return [(whole.time, dict(whole.values)) for record in records for whole in frames.add(record)]
 
 
-@pytest.fixture(scope="module")
-def whole(plant: list[Record]) -> list[Alert]:
-    alerts = Pipeline().process(plant).alerts
-    assert {alert.kind for alert in alerts} >= {"anomaly", "stuck", "silent"}
-    return alerts
+def taught(joining: Joining = EXACT, sensors: str = "ab") -> Frames:
+    """They know which sensors to expect."""
+    frames = Frames(joining)
+    for n in range(N_TO_KNOW + 1):
+        for sensor in sensors:
+            frames.add(reading(100.0 * n - 1e5, **{sensor: 1.0}))
+    frames.close("m")
+    return frames
 
 
-def test_readings_one_by_one_tell_what_whole_records_tell(plant: list[Record], whole: list[Alert]) -> None:
-    pipeline = Pipeline(EXACT)
-    outcome = pipeline.process(singly(plant))
-    outcome.alerts.extend(pipeline.finish().alerts)
-    assert outcome.rejected == []
-    assert told(outcome.alerts) == told(whole)
+def test_readings_of_one_time_are_one_record() -> None:
+    told = closed(Frames(EXACT), reading(1, a=1), reading(1, b=2), reading(2, a=3), reading(2, b=4), reading(3, a=5))
+    assert told == [(1, {"a": 1, "b": 2}), (2, {"a": 3, "b": 4})]
 
 
-def test_readings_out_of_order_within_the_lateness_tell_the_same_of_what_machines_do(
-    plant: list[Record], whole: list[Alert]
+def test_a_frame_closes_at_once_when_all_usual_sensors_have_come() -> None:
+    frames = taught()
+    assert closed(frames, reading(1, a=1)) == []
+    assert closed(frames, reading(1, b=2)) == [(1, {"a": 1, "b": 2})]
+    assert closed(frames, reading(2, a=1, b=math.nan))[0][0] == 2  # a missing reading has come, too
+
+
+def test_a_frame_without_a_sensor_closes_when_the_lateness_has_passed() -> None:
+    frames = taught(Joining(0, 5))
+    assert closed(frames, reading(1, a=1), reading(6, a=2)) == []
+    assert closed(frames, reading(6.5, a=3)) == [(1, {"a": 1})]
+
+
+def test_a_reading_within_the_lateness_finds_its_frame() -> None:
+    frames = taught(Joining(0, 5))
+    told = closed(frames, reading(1, a=1), reading(2, a=2), reading(2, b=20), reading(1, b=10))
+    assert told == [(1, {"a": 1, "b": 10}), (2, {"a": 2, "b": 20})]  # in order of time: the second waited
+
+
+def test_times_that_differ_a_little_are_one_frame_at_the_time_of_the_first() -> None:
+    frames = taught(Joining(0.5, 5))
+    told = closed(frames, reading(10.2, a=1), reading(9.9, b=2), reading(10.8, b=4), reading(11.1, a=3))
+    assert told == [(10.2, {"a": 1, "b": 2}), (10.8, {"b": 4, "a": 3})]
+
+
+def test_of_two_frames_a_reading_goes_to_the_nearest() -> None:
+    frames = taught(Joining(1, 5), "abc")
+    told = closed(
+        frames, reading(10, a=1), reading(11.5, a=2), reading(10.9, b=3), reading(10.6, c=4), reading(20, a=0)
+    )
+    assert told == [(10, {"a": 1, "c": 4}), (11.5, {"a": 2, "b": 3})]
+
+
+def test_of_two_readings_of_a_sensor_the_younger_counts() -> None:
+    frames = taught(Joining(1, 5))
+    assert closed(frames, reading(10, a=1), reading(9.5, a=2), reading(10, b=0)) == [(10, {"a": 1, "b": 0})]
+    assert closed(frames, reading(20, a=1), reading(20, a=2), reading(20, b=0)) == [(20, {"a": 2, "b": 0})]
+
+
+def test_a_frame_has_the_position_of_its_first_reading_and_the_latest_time_of_the_broker() -> None:
+    frames = taught()
+    frames.add(Record(Position(LOG, 7), "m", 1.0, {"a": 1.0}, 50.0))
+    [whole] = frames.add(Record(Position(LOG, 9), "m", 1.0, {"b": 1.0}, 49.0))
+    assert (whole.position, whole.received) == (Position(LOG, 7), 50.0)
+
+
+def test_a_sensor_that_came_too_late_is_waited_for_from_then_on() -> None:
+    frames = taught()
+    assert closed(frames, reading(1, a=1), reading(1, b=1)) == [(1, {"a": 1, "b": 1})]
+    assert frames.is_late(1, judged=1)
+    frames.hear({"c": 1.0})
+    assert closed(frames, reading(2, a=1), reading(2, b=1)) == []
+    assert closed(frames, reading(2, c=1)) == [(2, {"a": 1, "b": 1, "c": 1})]
+
+
+def test_a_sensor_that_is_gone_is_not_waited_for_for_ever() -> None:
+    frames = taught(sensors="abc")
+    for n in range(N_REMEMBERED):
+        assert [time for time, _ in closed(frames, reading(n, a=1), reading(n, b=1))] == ([n - 1] if n else [])
+    closed(frames, reading(n + 1, a=1))
+    assert closed(frames, reading(n + 1, b=1)) == [(n + 1, {"a": 1, "b": 1})]
+
+
+def test_a_reading_that_is_there_already_is_a_repetition() -> None:
+    frames = taught()
+    frames.add(reading(1, a=1))
+    assert frames.repeats(reading(1, a=1))
+    assert not frames.repeats(reading(1, a=2))
+    assert not frames.repeats(reading(1, b=1))
+    frames.add(reading(1, b=1))
+    assert frames.repeats(reading(1, a=1))  # of the frame that closed last
+    assert not frames.repeats(reading(2, a=1))
+    assert not frames.repeats(reading(1, a=math.nan))
+
+
+def test_a_record_without_time_is_not_joined_and_closes_what_was_open() -> None:
+    told = closed(taught(), reading(1, a=1), reading(None, b=2))
+    assert told == [(1, {"a": 1}), (None, {"b": 2})]
+
+
+def test_what_is_not_joined_any_more_closes_with_the_next_record() -> None:
+    frames = taught()
+    frames.add(reading(1, a=1))
+    frames = Frames.from_state(frames.to_state(), None)
+    assert closed(frames, reading(2, b=1), reading(2, a=1)) == [(1, {"a": 1}), (2, {"b": 1}), (2, {"a": 1})]
+
+
+def test_a_machine_has_only_so_many_open_frames() -> None:
+    frames = taught(Joining(0, 1e9))
+    told = closed(frames, *(reading(n, a=1) for n in range(MOST_OPEN + 5)))
+    assert [time for time, _ in told] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("within", "lateness"), [(-1, 0), (2, 1), (0, math.inf), (math.nan, 1)])
+def test_a_joining_that_cannot_be_meant_so_is_refused(within: float, lateness: float) -> None:
+    with pytest.raises(ValueError, match="lateness must be at least join"):
+        Joining(within, lateness)
+
+
+_readings = st.lists(
+    st.tuples(st.integers(0, 12).map(lambda n: n / 4), st.sampled_from("abc"), st.floats(0, 1)), max_size=40
+)
+_joinings = st.sampled_from([EXACT, Joining(0, 1), Joining(0.3, 0.5), Joining(1, 2)])
+
+
+@given(_readings, _joinings, st.integers(0, 40))
+def test_a_state_in_between_changes_nothing(
+    readings: list[tuple[float, str, float]], joining: Joining, cut: int
 ) -> None:
-    keys = random.Random(5)
-    delays = {"flow": 0.0, "pressure": 150.0}
-    shuffled = sorted(singly(plant), key=lambda r: (r.time or 0.0) + delays[min(r.values)] + keys.random() * 59.0)
-    shuffled = [dataclasses.replace(r, position=Position(LOG, n), received=START + 9e4) for n, r in enumerate(shuffled)]
-    pipeline = Pipeline(PATIENT)
-    outcome = pipeline.process(shuffled)
-    outcome.alerts.extend(pipeline.finish().alerts)
-    assert outcome.rejected == []
-    of_records = [[a for a in alerts if a.kind != "silent"] for alerts in (outcome.alerts, whole)]
-    assert told(of_records[0]) == told(of_records[1])
+    straight, restored = Frames(joining), Frames(joining)
+    for n, (time, sensor, value) in enumerate(readings):
+        record = reading(time, n, **{sensor: value})
+        if n == cut:
+            restored = Frames.from_state(decode(encode({"it": restored.to_state()}))["it"], joining)
+        assert straight.repeats(record) == restored.repeats(record)
+        assert straight.is_late(time, 1.0) == restored.is_late(time, 1.0)
+        assert straight.add(record) == restored.add(record)
+    assert straight.close("m") == restored.close("m")
 
 
-@pytest.mark.parametrize("size", [1, 7, 1000])
-def test_batches_and_restarts_between_them_change_nothing(size: int, plant: list[Record]) -> None:
-    readings = singly(plant[:2600])  # up to the faults
-    straight, pieced = Pipeline(EXACT), Pipeline(EXACT)
-    alerts = straight.process(readings).alerts
-    pieces: list[Alert] = []
-    for begin in range(0, len(readings), size):
-        pieces += pieced.process(readings[begin : begin + size]).alerts
-        if begin % 700 < size:
-            state = decode(encode(pieced.to_state(LOG)))
-            pieced = Pipeline(EXACT)
-            pieced.restore(LOG, state)
-    assert bits(pieces) == bits(alerts)
-    assert encode(pieced.to_state(LOG)) == encode(straight.to_state(LOG))
+@given(_readings, _joinings)
+def test_frames_close_in_the_order_of_time_and_no_reading_is_lost(
+    readings: list[tuple[float, str, float]], joining: Joining
+) -> None:
+    frames, wholes = Frames(joining), []
+    taken = 0
+    for time, sensor, value in readings:
+        if not wholes or not frames.is_late(time, wholes[-1].time):
+            taken += 1
+            wholes += frames.add(reading(time, **{sensor: value}))
+    wholes += frames.close("m")
+    times = [whole.time for whole in wholes]
+    assert times == sorted(set(times))
+    assert sum(len(whole.values) for whole in wholes) <= taken
 
 
-# -- kills ------------------------------------------------------------------------------------------------------------
-
-
-def slow_logs(n: int) -> tuple[list[Record], list[Record]]:
-    """Two partitions of machines that come and go, with readings one by one, some of them late or lost."""
-    logs = []
-    for partition, seed in ((A, 3), (B, 4)):
-        readings = singly(shifts(partition, 6, seed), partition)[:n]
-        keys = random.Random(seed)
-        order = sorted(readings, key=lambda r: (r.time or 0.0) + 400.0 * (keys.random() < 0.03))
-        kept = [reading for reading in order if keys.random() > 0.02]
-        logs.append([dataclasses.replace(r, position=Position(partition, k)) for k, r in enumerate(kept)])
-    return logs[0], logs[1]
-
-
-def watch(logs: tuple[list[Record], list[Record]], path: Path, lives: list[float], **options: Any) -> Broker:
-    """One worker after the other, each killed after so many events but the last."""
-    broker = Broker(*map(list, logs))
-    for n_events in [*lives, float("inf")]:
-        options = {"pipeline": Pipeline(PATIENT), "size": 60, "checkpoint_every_s": 3.0, **options}
-        try:
-            worker(broker, path, Journal(n_events), **options | {"pipeline": Pipeline(PATIENT)}).run()
-        except Killed:
-            continue
-    return broker
-
-
-def seen(broker: Broker) -> tuple[list[tuple[str, str]], list[tuple[int, str]]]:
-    """Each message once: the broker of these tests has no transactions."""
-    letters = dict.fromkeys((letter.position.offset, letter.reason) for letter in broker.rejected)
-    return sorted(set(broker.told)), sorted(letters)
-
-
-def test_no_kill_loses_what_waits_in_a_frame(tmp_path: Path) -> None:
-    logs = slow_logs(1500)
-    undisturbed = seen(watch(logs, tmp_path / "undisturbed", []))
-    assert len(undisturbed[0]) > 4
-    assert any("comes too late" in reason for _, reason in undisturbed[1])
-    for seed in range(6):
-        lives = random.Random(seed)
-        n_events = [float(lives.randrange(1, 120)) for _ in range(4)]
-        broker = watch(logs, tmp_path / str(seed), n_events, size=lives.choice([7, 40, 200]))
-        assert seen(broker) == undisturbed, (seed, n_events)
-
-
-def test_machines_out_of_memory_keep_what_waits_in_their_frames(tmp_path: Path) -> None:
-    logs = slow_logs(1500)
-    undisturbed = seen(watch(logs, tmp_path / "all", []))
-    assert seen(watch(logs, tmp_path / "few", [40, 60], max_machines=2, size=20)) == undisturbed
-
-
-# -- too late, and twice ----------------------------------------------------------------------------------------------
-
-
-def reading(offset: int, time: float, **values: float) -> Record:
-    return Record(Position(LOG, offset), "m", START + time, values)
-
-
-def taught(settings: Settings = EXACT) -> Pipeline:
-    pipeline = Pipeline(settings)
-    times = [(minute, sensor) for minute in range(30) for sensor in "ab"]
-    pipeline.process(
-        [reading(n, 60.0 * minute, **{sensor: float(minute % 7)}) for n, (minute, sensor) in enumerate(times)]
-    )
-    return pipeline
-
-
-def test_a_reading_that_comes_too_late_is_a_dead_letter_that_says_so() -> None:
-    pipeline = taught()
-    outcome = pipeline.process([reading(70, 1740.0, c=1.0), reading(71, 1700.0, a=1.0)])
-    assert [letter.reason for letter in outcome.rejected] == [
-        "reading comes too late: the machine's record of 0 s after it has been judged (--lateness)",
-        "reading comes too late: the machine's record of 40 s after it has been judged (--lateness)",
+@given(st.integers(0, 10_000), st.integers(0, 8))
+def test_readings_shuffled_within_the_lateness_give_the_same_records(seed: int, spread: int) -> None:
+    in_order = [(float(n), sensor, n + ord(sensor) / 1000) for n in range(20) for sensor in "abc"]
+    keys = random.Random(seed)
+    shuffled = sorted(in_order, key=lambda r: r[0] + keys.random() * spread)
+    frames = Frames(Joining(0, 8))
+    wholes = [whole for t, s, v in shuffled for whole in frames.add(reading(t, **{s: v}))] + frames.close("m")
+    assert [(whole.time, json.dumps(whole.values, sort_keys=True)) for whole in wholes] == [
+        (float(n), json.dumps({s: n + ord(s) / 1000 for s in "abc"})) for n in range(20)
     ]
-    assert pipeline.monitor(LOG, "m").frames is not None
-    assert "c" in pipeline.monitor(LOG, "m").known_sensors[1]
-
-
-def test_a_reading_that_comes_twice_counts_once_whether_its_frame_is_open_or_not() -> None:
-    pipeline = taught()
-    again = [reading(70, 1740.0, b=float(29 % 7)), reading(71, 1800.0, a=1.0), reading(72, 1800.0, a=1.0)]
-    assert pipeline.process(again).rejected == []
-    assert pipeline.n_duplicates == 2
-
-
-def test_the_observer_is_told_of_whole_records() -> None:
-    heard: list[Record | Rejected] = []
-    pipeline = taught()
-    pipeline.process([reading(70, 1800.0, a=1.0), reading(71, 1800.0, b=2.0)], lambda it, _: heard.append(it))
-    assert heard == [Record(Position(LOG, 70), "m", START + 1800.0, {"a": 1.0, "b": 2.0})]
-
-
-def test_readings_on_their_way_count_for_the_limit_of_sensors() -> None:
-    pipeline = Pipeline(Settings(joining=Joining(0, 100), max_sensors=3))
-    outcome = pipeline.process([reading(n, 0.0, **{f"s{n}": 1.0}) for n in range(5)])
-    assert [letter.reason for letter in outcome.rejected] == [
-        "the machine would have 4 sensors, more than 3 (--max-sensors)"
-    ] * 2
-
-
-# -- silence ----------------------------------------------------------------------------------------------------------
-
-
-def test_what_waits_is_judged_before_a_machine_counts_as_silent() -> None:
-    pipeline = Pipeline(EXACT)
-    minutes = [(minute, sensor) for minute in range(200) for sensor in "ab"][:-1]
-    pipeline.process(
-        [reading(n, 60.0 * minute, **{sensor: float(minute % 7)}) for n, (minute, sensor) in enumerate(minutes)]
-    )
-    alerts, until = pipeline.check_idle(LOG, 3600.0)
-    assert [(alert.kind, alert.begin) for alert in alerts] == [("silent", START + 60.0 * 199)]
-    assert until == alerts[0].raised
-    frames = pipeline.monitor(LOG, "m").frames
-    assert frames is not None
-    assert frames.open == []
-    again = Pipeline(EXACT)
-    again.process([reading(n, 60.0 * m, **{sensor: float(m % 7)}) for n, (m, sensor) in enumerate(minutes)])
-    again.recall_silence(LOG, until)
-    assert encode(again.to_state(LOG)) == encode(pipeline.to_state(LOG))
-
-
-def test_a_pause_that_closes_a_frame_is_committed_with_its_offset_and_recalled(tmp_path: Path) -> None:
-    minutes = [(minute, sensor) for minute in range(200) for sensor in "ab"][:-1]
-    log = [reading(n, 60.0 * m, **{sensor: float(m % 7)}) for n, (m, sensor) in enumerate(minutes)]
-    log = [dataclasses.replace(record, position=Position(A, n)) for n, record in enumerate(log)]
-    broker, state = Broker(list(log)), []
-    for _ in range(2):
-        pipeline = Pipeline(EXACT)
-        idle = worker(broker, tmp_path, pipeline=pipeline, size=len(log), checkpoint_every_s=1e9)
-        assert isinstance(idle.source, FakeSource)
-        idle.source.batches += [Batch(list(log), {}, frozenset()), *[Batch([], {}, frozenset())] * 5]
-        source = idle.source
-        idle.run(stop=lambda source=source: not source.batches, timeout_s=300.0)  # type: ignore[misc]
-        for path in tmp_path.iterdir():  # as if killed before the checkpoint
-            path.unlink()
-        broker.committed[A] = len(log)
-        state.append(encode(pipeline.to_state(A)))
-    assert [(alert.kind, alert.state) for alert in broker.alerts] == [("silent", "firing")]
-    assert state[0] == state[1]
