@@ -19,6 +19,7 @@ from scrnn_stream.settings import Settings
 from scrnn_stream.store import StoreProblem
 
 MAX_FUTURE_S = 3600.0  # a record may be this far ahead of the broker's clock
+EARLIEST_S, LATEST_S = -62135596800.0, 221845392000.0  # what is beyond, or is told soon after, can be no date
 MAX_LEAP_S = 366 * 86400.0  # where there is no broker, time may leap this far ahead of the stream
 
 Observer = Callable[[Record | Rejected, Verdict], None]
@@ -71,15 +72,18 @@ class Pipeline:
         self.fetch: Fetch | None = None
         self._streams: dict[Partition, _Stream] = {}
         self._ticks = itertools.count()
+        self._last: Record | None = None  # message of the last batch
 
     def process(self, messages: Iterable[Record | Rejected], observe: Observer | None = None) -> Outcome:
         """Take messages in log order; `observe` is told of each one, or what it was joined to, and its verdict."""
         outcome = Outcome([], [])
+        message = None
         for message in messages:
             stream = self._stream(message.position.partition)
             stream.next_offset = message.position.offset + 1
             judged = stream.process(message) if isinstance(message, Record) else [(message, _unjudged())]
             outcome.take(judged, observe)
+        self._last = message if isinstance(message, Record) else None
         return outcome
 
     def finish(self, observe: Observer | None = None) -> Outcome:
@@ -101,6 +105,17 @@ class Pipeline:
         self._stream(partition).tell_silence(until)
 
     @property
+    def gradient_norm(self) -> float:
+        """Of the last record of the last batch, which stands for the others; NaN if that was none."""
+        if self._last is None or (entry := self._entry_of(self._last)) is None or entry.monitor is None:
+            return math.nan
+        return entry.monitor.detector.gradient_norm
+
+    def _entry_of(self, record: Record) -> Entry | None:
+        stream = self._streams.get(record.position.partition)
+        return None if stream is None else stream.entries.get(record.machine)
+
+    @property
     def monitors(self) -> Iterator[Monitor]:
         """Of the machines that are in memory: without eviction, of all that have sent records."""
         return (entry.monitor for entry in self._entries if entry.monitor is not None)
@@ -109,6 +124,10 @@ class Pipeline:
     def outlines(self) -> Iterator[Outline]:
         """What is known of each machine that has sent records, evicted or not."""
         return (entry.known for entry in self._entries)
+
+    def still_open(self, partition: Partition) -> list[Alert]:
+        """The alerts of all open episodes of a partition, as they were last told."""
+        return [alert for entry in self._stream(partition).entries.values() for alert in entry.known.still_open]
 
     @property
     def n_machines(self) -> int:
@@ -164,7 +183,7 @@ class Pipeline:
         """Go on from a checkpoint, with at most so many machines in memory; of the others the states are verified."""
         stream = _Stream(self)
         stream.set_numbers(checkpoint.stream)
-        outlines = {name: Outline(name, *kept.outline) for name, kept in checkpoint.machines.items()}
+        outlines = {name: Outline.from_state(name, kept.outline) for name, kept in checkpoint.machines.items()}
         for name, kept in checkpoint.machines.items():
             stream.entries[name] = Entry(name, None, kept.place, outlines[name])
         last_heard = sorted(outlines, key=lambda name: outlines[name].heard_at, reverse=True)
@@ -301,8 +320,8 @@ class _Stream:
             return f"sensor {TIME_KEY!r} has the name of the time: rename it"
         if record.time is None:
             return None
-        if not math.isfinite(record.time):
-            return f"timestamp is not a finite number: {record.time}"
+        if not EARLIEST_S <= record.time < LATEST_S:
+            return f"timestamp lies outside the years 1 to 8999: {record.time:.17g} s since 1970"
         last = monitor.sensors.last if monitor is not None and monitor.frames is None else None
         if last is not None and last.time is not None and record.time < last.time:
             return f"timestamp goes backwards: {last.time - record.time:g} s before the machine's last record"
