@@ -62,7 +62,9 @@ class Frames:
     """The open frames of one machine. Which ones close, and when, follows from the readings and their order alone.
 
     A frame closes when every sensor has come that the machine usually sends, or when the machine's own time has gone on
-    by more than the lateness. Frames close in the order of their times, so a whole one waits for those before it.
+    by more than the lateness. Frames close in the order of their times, so a whole one waits for those before it. That
+    no reading comes too late so takes sensors that send in their own order; where one does not, no frame closes early
+    for a long while.
 
     Parameters
     ----------
@@ -77,6 +79,7 @@ class Frames:
         self.heard: dict[str, int] = {}  # the usual sensors, with how many frames had closed when each last came
         self.n_closed = 0
         self._newest = -math.inf
+        self._hasty_from = N_TO_KNOW  # so many must have closed before one closes early
 
     def add(self, record: Record) -> list[Record]:
         """Take a record of some or all sensors; returns those that are whole now. One without time is never joined."""
@@ -95,8 +98,15 @@ class Frames:
         return [self._close(machine) for _ in range(len(self.open))]
 
     def hear(self, values: Mapping[str, float]) -> None:
-        """Sensors that the next frames will wait for; of a reading that came too late, too."""
+        """Sensors that the next frames will wait for."""
         self.heard |= dict.fromkeys(values, self.n_closed)
+
+    def miss(self, record: Record) -> None:
+        """A record has come too late: what it takes that the next ones do not."""
+        is_in_time = self.joining is not None and (record.time or 0.0) + self.joining.lateness_s >= self._newest
+        if is_in_time and record.values.keys() <= self.heard.keys():
+            self._hasty_from = self.n_closed + N_REMEMBERED
+        self.hear(record.values)
 
     def is_late(self, time: float, judged: float) -> bool:
         """Whether a reading of that time has no frame to go to, the last one judged being of the other."""
@@ -128,7 +138,7 @@ class Frames:
         return frame
 
     def _is_ripe(self, frame: Frame, joining: Joining) -> bool:
-        is_whole = self.n_closed >= N_TO_KNOW and self.heard.keys() <= frame.readings.keys()
+        is_whole = self.n_closed >= self._hasty_from and self.heard.keys() <= frame.readings.keys()
         return is_whole or frame.time + joining.lateness_s < self._newest or len(self.open) > MOST_OPEN
 
     def _close(self, machine: str) -> Record:
@@ -145,13 +155,13 @@ class Frames:
     def to_state(self) -> list[Any]:
         """All that is known of them, as plain data."""
         frames = [[f.time, *f.position.partition, f.position.offset, f.received, f.readings] for f in self.open]
-        return [self.n_closed, self._newest, self.heard, self.last, frames]
+        return [self.n_closed, self._hasty_from, self._newest, self.heard, self.last, frames]
 
     @classmethod
     def from_state(cls, state: list[Any], joining: Joining | None) -> Frames:
         """The frames whose `to_state` this is, joined as is wished today."""
         frames = cls(joining)
-        frames.n_closed, frames._newest, heard, last, is_open = state
+        frames.n_closed, frames._hasty_from, frames._newest, heard, last, is_open = state
         frames.heard, frames.last = dict(heard), _readings(last)
         for time, topic, number, offset, received, readings in is_open:
             position = Position(Partition(topic, number), offset)

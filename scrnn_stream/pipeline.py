@@ -338,7 +338,7 @@ class _Stream:
             return None
         if not frames.is_late(record.time, last.time):
             return None
-        frames.hear(record.values)
+        frames.miss(record)
         behind = f"the machine's record of {last.time - record.time:g} s after it has been judged"
         return f"reading comes too late: {behind} (--lateness)"
 

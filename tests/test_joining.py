@@ -91,9 +91,17 @@ def test_a_sensor_that_came_too_late_is_waited_for_from_then_on() -> None:
     frames = taught()
     assert closed(frames, reading(1, a=1), reading(1, b=1)) == [(1, {"a": 1, "b": 1})]
     assert frames.is_late(1, judged=1)
-    frames.hear({"c": 1.0})
+    frames.miss(reading(1, c=1))
     assert closed(frames, reading(2, a=1), reading(2, b=1)) == []
     assert closed(frames, reading(2, c=1)) == [(2, {"a": 1, "b": 1, "c": 1})]
+
+
+def test_after_a_reading_out_of_its_sensor_s_order_frames_wait_out_the_lateness() -> None:
+    frames = taught(Joining(0, 5))
+    assert len(closed(frames, reading(2, a=1), reading(2, b=1))) == 1
+    frames.miss(reading(1, a=1))
+    assert closed(frames, reading(4, a=1), reading(4, b=1), reading(3, a=1), reading(3, b=1)) == []
+    assert [time for time, _ in closed(frames, reading(10, a=1))] == [3, 4]
 
 
 def test_a_sensor_that_is_gone_is_not_waited_for_for_ever() -> None:
@@ -178,10 +186,11 @@ def test_frames_close_in_the_order_of_time_and_no_reading_is_lost(
 
 
 @given(st.integers(0, 10_000), st.integers(0, 8))
-def test_readings_shuffled_within_the_lateness_give_the_same_records(seed: int, spread: int) -> None:
+def test_readings_that_lag_within_the_lateness_give_the_same_records(seed: int, spread: int) -> None:
     in_order = [(float(n), sensor, n + ord(sensor) / 1000) for n in range(20) for sensor in "abc"]
     keys = random.Random(seed)
-    shuffled = sorted(in_order, key=lambda r: r[0] + keys.random() * spread)
+    delays = {sensor: keys.random() * spread for sensor in "abc"}
+    shuffled = sorted(in_order, key=lambda r: r[0] + delays[r[1]])
     frames = Frames(Joining(0, 8))
     wholes = [whole for t, s, v in shuffled for whole in frames.add(reading(t, **{s: v}))] + frames.close("m")
     assert [(whole.time, json.dumps(whole.values, sort_keys=True)) for whole in wholes] == [
