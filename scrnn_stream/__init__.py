@@ -4,5 +4,15 @@ from scrnn_stream.anomaly import Cause, SCRNNDetector
 from scrnn_stream.detector_fleet import SCRNNDetectorFleet
 from scrnn_stream.fleet import SCRNNFleet
 from scrnn_stream.network import SCRNN
+from scrnn_stream.regression import SCRNNRegressor
+from scrnn_stream.transformation import SCRNNFeatures
 
-__all__ = ["SCRNN", "Cause", "SCRNNDetector", "SCRNNDetectorFleet", "SCRNNFleet"]
+__all__ = [
+    "SCRNN",
+    "Cause",
+    "SCRNNDetector",
+    "SCRNNDetectorFleet",
+    "SCRNNFeatures",
+    "SCRNNFleet",
+    "SCRNNRegressor",
+]

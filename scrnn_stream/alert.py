@@ -68,3 +68,15 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     n_told: int = 1
     message: str
     sensors: tuple[SensorEvidence, ...] = ()
+
+
+def without_trails(alert: Alert) -> Alert:
+    """The same alert, as it is told where nobody draws it."""
+    return msgspec.structs.replace(alert, sensors=tuple(_without_trail(evidence) for evidence in alert.sensors))
+
+
+def _without_trail(evidence: SensorEvidence) -> SensorEvidence:
+    return msgspec.structs.replace(evidence, **dict.fromkeys(_TRAILS, ()))
+
+
+_TRAILS = [name for name in SensorEvidence.__struct_fields__ if name.startswith("trail_")]

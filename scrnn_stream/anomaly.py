@@ -251,6 +251,14 @@ class SCRNNDetector(base.AnomalyDetector):
         return int(counts[N_LEARNED]), int(counts[N_CLIPPED]), int(counts[N_DIVERGED])
 
     @property
+    def gradient_norm(self) -> float:
+        """Length of the gradient of the record that was just learned, before it was shortened.
+
+        Good until the next record is learned in this thread, be it another machine's.
+        """
+        return self._machine.gradient_norm
+
+    @property
     def sensors(self) -> list[str]:
         """Names of the sensors, in column order."""
         return list(self._columns.names)

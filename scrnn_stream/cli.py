@@ -16,6 +16,12 @@ from scrnn_stream.usage import DELIVERIES, FORMATS, UsageError
 
 TEXT = "%(levelname)s %(name)s: %(message)s"
 HEARD = ("scrnn_stream", "connectors", "kafka")
+TABLES = (
+    "The file, and variables such as SCRNN_STREAM_NOTIFY_URLS, may also hold tables: [kafka] with options of the Kafka "
+    "clients; [notify] with urls, alertmanager, min_severity, machines, kinds, group_within and per_hour; and, in the "
+    "file alone, [sensors], [machines], [fields] and [units]."
+)
+UNHEARD = ("apprise",)  # quotes URLs that are secrets as a whole; what it has to say, we say
 
 
 class _Parser(argparse.ArgumentParser):
@@ -30,7 +36,8 @@ class _Log(logging.Handler):
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return record.levelno >= logging.WARNING or record.name.partition(".")[0] in HEARD
+        owner = record.name.partition(".")[0]
+        return owner in HEARD or (record.levelno >= logging.WARNING and owner not in UNHEARD)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -96,6 +103,10 @@ def _run(options: argparse.Namespace) -> int:
             from scrnn_stream.effective import show
 
             return show(options)
+        if options.command == "notify":
+            from scrnn_stream.notify import try_out
+
+            return try_out(options)
         from scrnn_stream.demo import demo
 
         return demo(options)
@@ -124,10 +135,17 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--report", metavar="DIR", type=Path, help="write an HTML card for each alert")
     _add_settings(replay)
 
-    run = commands.add_parser("run", help="watch a Kafka topic until SIGTERM")
+    run = commands.add_parser("run", help="watch a Kafka topic until SIGTERM", epilog=TABLES)
     _add_run(run)
-    config = commands.add_parser("config", help="print what `run` would do with these options, and who said so")
+    config = commands.add_parser(
+        "config", help="print what `run` would do with these options, and who said so", epilog=TABLES
+    )
     _add_run(config)
+
+    notify = commands.add_parser(
+        "notify", help="send a test to everybody whom [notify] of the file names", epilog=TABLES
+    )
+    _add_config(notify)
 
     demo = commands.add_parser("demo", help="real pipe flow and a simulated pump fleet, through a real broker")
     demo.add_argument("--seed", type=int, default=0, help="which fleet and which faults [0]")

@@ -1,6 +1,7 @@
 """What `run` and `replay` are told: flags, before the environment, before a file, before defaults.
 
-The file holds options of the command, and tables for Kafka, sensors and machines, and for how messages are read:
+The file holds options of the command, and tables for Kafka, notifications, sensors and machines, and for how messages
+are read:
 
 alerts_per_week = 2
 
@@ -20,7 +21,7 @@ ignore = ["site"]
 pressure = "bar"
 
 In the environment SCRNN_STREAM_TOPIC is `topic`, SCRNN_STREAM_KAFKA_SASL_PLAIN_PASSWORD is `sasl_plain_password` of the
-table `kafka`, and SCRNN_STREAM_CONFIG names the file.
+table `kafka`, SCRNN_STREAM_NOTIFY_URLS is `urls` of the table `notify`, and SCRNN_STREAM_CONFIG names the file.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from typing import Any, NamedTuple
 from connectors.kafka import client_option
 from connectors.layout import PATHS, Layout
 from scrnn_stream.limits import Limits, SensorLimits
+from scrnn_stream.notify_options import NotifyOptions, from_text
 from scrnn_stream.settings import BUDGETS, Settings
 from scrnn_stream.usage import DELIVERIES, EXACTLY_ONCE, FORMATS, UsageError
 from scrnn_stream.worker import CHECKPOINT_EVERY_S
@@ -58,19 +60,19 @@ DEFAULTS: dict[str, Any] = {  # of `run`; `replay` passes over them, so that bot
     "stop_within": STOP_WITHIN_S,
     "format": "auto",
 }
-TABLES = ("kafka", "sensors", "machines", "fields", "units")  # the first: security_protocol, sasl_mechanism and so on
+TABLES = ("kafka", "notify", "sensors", "machines", "fields", "units")  # the first: security_protocol and so on
 POSITIVE = (*BUDGETS, "checkpoint_every", "max_machines", "stop_within")
 WHOLE = (*(name for name in Settings.names() if name not in BUDGETS), "max_machines")
 
 
-PREFIX, KAFKA = "SCRNN_STREAM_", "KAFKA_"  # of variables of the environment
+PREFIX, KAFKA, NOTIFY = "SCRNN_STREAM_", "KAFKA_", "NOTIFY_"  # of variables of the environment
 
 
 class Configuration(NamedTuple):
-    """What was asked for: options of the command by name, settings of the pipeline, options of the Kafka clients, and
-    how messages are read.
+    """What was asked for: options of the command by name, settings of the pipeline, options of the Kafka clients, how
+    messages are read, and whom to notify.
 
-    ``sources`` says of each option, and of each ``kafka.NAME``, where its value comes from.
+    ``sources`` says of each option, and of each ``kafka.NAME`` and ``notify.NAME``, where its value comes from.
     """
 
     options: dict[str, Any]
@@ -78,6 +80,7 @@ class Configuration(NamedTuple):
     client: dict[str, Any]
     sources: dict[str, str]
     layout: Layout
+    notify: NotifyOptions = NotifyOptions()
 
 
 def configuration(given: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Configuration:
@@ -106,7 +109,12 @@ def configuration(given: argparse.Namespace, environ: Mapping[str, str] = os.env
     sources |= {f"kafka.{name}": str(path) for name in client}
     sources |= {f"kafka.{name}": "environment" for name in environment.client}
     layout = file.layout(options["format"]) if file is not None else Layout(form=options["format"])
-    return Configuration(options, settings, {**client, **environment.client}, sources, layout)
+    notify = file.notify() if file is not None else {}
+    sources |= {f"notify.{name}": "default" for name in NotifyOptions.names()}
+    sources |= {f"notify.{name}": str(path) for name in notify}
+    sources |= {f"notify.{name}": "environment" for name in environment.notify}
+    asked = NotifyOptions.of({**notify, **environment.notify})
+    return Configuration(options, settings, {**client, **environment.client}, sources, layout, asked)
 
 
 class _Environment:
@@ -121,7 +129,14 @@ class _Environment:
             for name, text in ours.items()
             if name.startswith(KAFKA)
         }
-        self._texts = {name.lower(): text for name, text in ours.items() if not name.startswith(KAFKA)}
+        self.notify = {
+            (of_table := name.removeprefix(NOTIFY).lower()): from_text(of_table, text)
+            for name, text in ours.items()
+            if name.startswith(NOTIFY)
+        }
+        for name, value in self.notify.items():
+            _check_notify(f"the environment: {PREFIX}{NOTIFY}{name.upper()}", {name: value})
+        self._texts = {name.lower(): text for name, text in ours.items() if not name.startswith((KAFKA, NOTIFY))}
 
     def options(self, known: Iterable[str]) -> dict[str, Any]:
         options = {name: _typed(name, text) for name, text in self._texts.items()}
@@ -159,6 +174,12 @@ class _File:
 
     def table(self, name: str) -> dict[str, Any]:
         return self._as_table(name, self.content.get(name, {}))
+
+    def notify(self) -> dict[str, Any]:
+        """The table of notifications, found right."""
+        table = self.table("notify")
+        _check_notify(f"{self.path}: [notify]", table)
+        return table
 
     def limits(self) -> Limits:
         """The tables of sensors, for every machine and for one."""
@@ -201,6 +222,13 @@ def _check_name(where: object, name: str, known: Iterable[str], what: str) -> No
         near = difflib.get_close_matches(name, known, 1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
         raise UsageError(f"{where}: unknown {what} {name!r}{hint}")
+
+
+def _check_notify(where: str, table: Mapping[str, Any]) -> None:
+    try:
+        NotifyOptions.of(table)
+    except ValueError as error:
+        raise UsageError(f"{where} {error}") from None
 
 
 def _check_type(what_it_is: str, name: str, value: Any) -> None:

@@ -10,8 +10,10 @@ from dataclasses import asdict
 from typing import Any
 
 from connectors.layout import Layout
+from connectors.messenger import hidden
 from scrnn_stream.configuration import Configuration, configuration
 from scrnn_stream.limits import SensorLimits
+from scrnn_stream.notify_options import NotifyOptions
 from scrnn_stream.settings import Settings
 from scrnn_stream.store import masked
 
@@ -38,6 +40,10 @@ def lines(config: Configuration) -> Iterator[str]:
         yield "\n[kafka]"
     for name, value in config.client.items():
         yield _line(name, value, config.sources[f"kafka.{name}"])
+    if config.notify:
+        yield "\n[notify]"
+        for name in NotifyOptions.names():
+            yield _line(name, _shown(name, getattr(config.notify, name)), config.sources[f"notify.{name}"])
     yield from _reading(config.layout)
     limits = config.settings.limits
     for sensor, of_sensor in limits.sensors.items():
@@ -45,6 +51,13 @@ def lines(config: Configuration) -> Iterator[str]:
     for machine, sensors in limits.machines.items():
         for sensor, of_sensor in sensors.items():
             yield from _limits(("machines", machine, sensor), of_sensor)
+
+
+def _shown(name: str, value: Any) -> Any:
+    """URLs of messengers hold secrets anywhere, those of an Alertmanager where URLs do."""
+    if name in ("urls", "alertmanager"):
+        return [hidden(url) if name == "urls" else masked(url) for url in value]
+    return value
 
 
 def _reading(layout: Layout) -> Iterator[str]:

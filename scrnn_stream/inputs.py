@@ -98,10 +98,12 @@ class Inputs:
         row, is_known = list(self._blank), True
         for name, value in x.items():
             if type(value) in PLAIN:
+                if not -LARGEST_READING <= value <= LARGEST_READING:
+                    continue
                 place = self._numbers.get(name)
                 if place is None:
                     is_known = False
-                elif -LARGEST_READING <= value <= LARGEST_READING:
+                else:
                     row[place] = value
                 continue
             for column, number in _cells(name, value):
@@ -183,29 +185,24 @@ class Inputs:
 
 
 class Scale:
-    """The running scale of one number, such as a target."""
+    """The running scale of n numbers that are always there, such as a target."""
 
-    def __init__(self) -> None:
-        self.table = np.zeros((3, 1))
+    def __init__(self, n: int = 1) -> None:
+        self.table = np.zeros((3, n))
 
-    def scaled(self, value: float) -> Array:
-        """(value - mean) / deviation, (1,); NaN stays NaN, and 0 stands for a number as long as there is no scale."""
-        z = np.empty(1)
-        scaled(z, self.table, np.array([value]))
+    def scaled(self, values: Array) -> Array:
+        """(values - mean) / deviation, (n,); NaN stays NaN, and 0 stands for numbers as long as there is no scale."""
+        z = np.empty(values.size)
+        scaled(z, self.table, values)
         return z
 
-    def unscaled(self, z: float) -> float:
-        """z deviation + mean."""
-        return float(self.table[SCALE_MEAN, 0] + z * self.deviation)
+    def unscaled(self, z: float, j: int = 0) -> float:
+        """z deviation + mean of number j; its deviation is 1 as long as it has not moved."""
+        return float(self.table[SCALE_MEAN, j] + z * (math.sqrt(self.table[SCALE_VARIANCE, j]) or 1.0))
 
-    @property
-    def deviation(self) -> float:
-        """In the number's unit; 1 of one that has not moved."""
-        return float(math.sqrt(self.table[SCALE_VARIANCE, 0])) or 1.0
-
-    def follow(self, value: float) -> None:
-        """Move by a value; NaN moves nothing."""
-        learn_scale(self.table, np.array([value]))
+    def follow(self, values: Array) -> None:
+        """Move by values (n,); NaN moves nothing."""
+        learn_scale(self.table, values)
 
 
 def checked_scale(table: Any, n: int) -> Array:
@@ -246,8 +243,8 @@ def _cells(name: Hashable, value: Any) -> Iterator[tuple[Column, float]]:
     except (TypeError, ValueError):
         return iter(() if is_missing(value) else [(Column(name, CATEGORY, str(value)), 1.0)])
     except OverflowError:
-        number = math.nan
-    return iter([(Column(name, NUMBER), as_reading(number))])
+        return iter(())
+    return iter(() if math.isnan(as_reading(number)) else [(Column(name, NUMBER), number)])
 
 
 def _hands(name: Hashable, value: dt.date | dt.time) -> Iterator[tuple[Column, float]]:

@@ -123,6 +123,15 @@ class Machines:
             is_learning,
         )
 
+    @property
+    def gradient_norm(self) -> float:
+        """Of the last record that was learned in this thread by a machine of as many sensors; 0 before there is one.
+
+        Nobody needs it to learn: it is read from the gradient, which is still in the scratch space.
+        """
+        gradient = self.rooms[1][: _layout.n_parameters(self.shape)].astype(np.float64)
+        return float(np.sqrt(gradient @ gradient))
+
     def machine(self, i: int) -> tuple[Array, ...]:
         """Views of all there is of machine i, as kernels take them."""
         return at.machine_of(self.numbers[i], self.counts[i], self.calm[i], self.n_sensors)

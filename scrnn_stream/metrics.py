@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 
@@ -10,12 +11,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from connectors.kafka import KafkaSource
+from connectors.notifications import Notifications
 from scrnn_stream.records import Partition
 from scrnn_stream.worker import Worker
 
 LOOK_EVERY_S = 5.0  # between two counts of all machines
 RECORD_BUCKETS_S = (20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 5e-3, 0.1, 1.0)
 POLL_BUCKETS_S = (0.005, 0.02, 0.1, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
+GRADIENT_BUCKETS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)  # longer than CLIP_GRADIENT are shortened
 OF_PARTITION = ("topic", "partition")
 
 
@@ -28,6 +31,8 @@ class Metrics(Collector):
         Whose they are.
     clock
         Monotonic seconds, as the worker's.
+    notified
+        Who is told of alerts beside their topic.
 
     Attributes
     ----------
@@ -39,8 +44,14 @@ class Metrics(Collector):
         Whether it then had partitions, and alerts went out for all of them.
     """
 
-    def __init__(self, worker: Worker, source: KafkaSource, clock: Callable[[], float] = time.monotonic) -> None:
-        self.worker, self.source, self.clock = worker, source, clock
+    def __init__(
+        self,
+        worker: Worker,
+        source: KafkaSource,
+        clock: Callable[[], float] = time.monotonic,
+        notified: Notifications | None = None,
+    ) -> None:
+        self.worker, self.source, self.clock, self.notified = worker, source, clock, notified
         self.registry = CollectorRegistry()
         self.turned_at = clock()
         self.is_ready = False
@@ -51,6 +62,10 @@ class Metrics(Collector):
         self._turn = Histogram(
             "scrnn_stream_turn_seconds", "From one poll to the next: the wait for messages and the work on them.",
             buckets=POLL_BUCKETS_S, registry=self.registry,
+        )  # fmt: skip
+        self._gradient = Histogram(
+            "scrnn_stream_gradient_norm", "Before it is shortened: of the last record of each batch.",
+            buckets=GRADIENT_BUCKETS, registry=self.registry,
         )  # fmt: skip
         self._seen = (0, 0.0)
         self._looked_at = -LOOK_EVERY_S
@@ -66,10 +81,12 @@ class Metrics(Collector):
         n_done, busy_s = counts.n_records + counts.n_replayed, counts.busy_s
         if n_done > self._seen[0]:
             self._record.observe((busy_s - self._seen[1]) / (n_done - self._seen[0]))
+            if 0 < (norm := self.worker.pipeline.gradient_norm) < math.inf:  # 0 where nothing was there to learn
+                self._gradient.observe(norm)
         self._seen = (n_done, busy_s)
         if now - self._looked_at >= LOOK_EVERY_S:
             self._looked_at = now
-            self._families = [*self._of_work(), *self._of_partitions(), *self._of_machines()]
+            self._families = [*self._of_work(), *self._of_partitions(), *self._of_machines(), *self._of_notifications()]
 
     def collect(self) -> Iterator[Metric]:
         """What was told last; how long ago is one of the numbers."""
@@ -116,6 +133,16 @@ class Metrics(Collector):
         yield _gauge("network_updates", "Updates of the networks in memory.", learned)
         yield _gauge("network_updates_clipped", "Those whose gradient was shortened.", clipped)
         yield _gauge("network_updates_diverged", "Those that overflowed and changed nothing.", diverged)
+
+    def _of_notifications(self) -> Iterator[Metric]:
+        """By channel; what is not asked for has no numbers."""
+        family = CounterMetricFamily(
+            "scrnn_stream_notifications", "Alerts told and dropped, and attempts failed.", labels=("channel", "outcome")
+        )
+        for channel, counts in (self.notified.counts if self.notified is not None else {}).items():
+            for outcome in ("sent", "failed", "dropped"):
+                family.add_metric((channel, outcome), getattr(counts, f"n_{outcome}"))
+        yield family
 
 
 def _counter(name: str, what: str, value: float) -> Metric:

@@ -54,10 +54,12 @@ class Pipeline:
         self.fetch: Fetch | None = None
         self._streams: dict[Partition, _Stream] = {}
         self._ticks = itertools.count()
+        self._last: Record | None = None  # message of the last batch
 
     def process(self, messages: Iterable[Record | Rejected], observe: Observer | None = None) -> Outcome:
         """Take messages in log order; `observe` is told of each one with its verdict."""
         outcome = Outcome([], [])
+        message = None
         for message in messages:
             stream = self._stream(message.position.partition)
             stream.next_offset = message.position.offset + 1
@@ -70,6 +72,7 @@ class Pipeline:
             outcome.alerts.extend(verdict.alerts)
             if observe is not None:
                 observe(message, verdict)
+        self._last = message if isinstance(message, Record) else None
         return outcome
 
     def check_idle(self, partition: Partition, idle_s: float) -> list[Alert]:
@@ -82,6 +85,17 @@ class Pipeline:
         self._stream(partition).tell_silence(until)
 
     @property
+    def gradient_norm(self) -> float:
+        """Of the last record of the last batch, which stands for the others; NaN if that was none."""
+        if self._last is None or (entry := self._entry_of(self._last)) is None or entry.monitor is None:
+            return math.nan
+        return entry.monitor.detector.gradient_norm
+
+    def _entry_of(self, record: Record) -> Entry | None:
+        stream = self._streams.get(record.position.partition)
+        return None if stream is None else stream.entries.get(record.machine)
+
+    @property
     def monitors(self) -> Iterator[Monitor]:
         """Of the machines that are in memory: without eviction, of all that have sent records."""
         return (entry.monitor for entry in self._entries if entry.monitor is not None)
@@ -90,6 +104,10 @@ class Pipeline:
     def outlines(self) -> Iterator[Outline]:
         """What is known of each machine that has sent records, evicted or not."""
         return (entry.known for entry in self._entries)
+
+    def still_open(self, partition: Partition) -> list[Alert]:
+        """The alerts of all open episodes of a partition, as they were last told."""
+        return [alert for entry in self._stream(partition).entries.values() for alert in entry.known.still_open]
 
     @property
     def n_machines(self) -> int:
@@ -145,7 +163,7 @@ class Pipeline:
         """Go on from a checkpoint, with at most so many machines in memory; of the others the states are verified."""
         stream = _Stream(self)
         stream.set_numbers(checkpoint.stream)
-        outlines = {name: Outline(name, *kept.outline) for name, kept in checkpoint.machines.items()}
+        outlines = {name: Outline.from_state(name, kept.outline) for name, kept in checkpoint.machines.items()}
         for name, kept in checkpoint.machines.items():
             stream.entries[name] = Entry(name, None, kept.place, outlines[name])
         last_heard = sorted(outlines, key=lambda name: outlines[name].heard_at, reverse=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from scrnn_stream.alert import Alert
@@ -63,4 +63,20 @@ class Sink(Protocol):
 
     def flush(self) -> None:
         """Return when everything sent so far is safely stored; raise when it is not."""
+        ...
+
+
+class Listener(Protocol):
+    """Hears of the alerts that count, beside the sink. Nothing here may wait for anybody, or raise."""
+
+    def tell(self, alerts: Sequence[Alert]) -> None:
+        """These have been committed."""
+        ...
+
+    def take_up(self, partition: Partition, still_open: Sequence[Alert]) -> None:
+        """The worker goes on with a partition, in which these episodes are open."""
+        ...
+
+    def give_up(self, partition: Partition) -> None:
+        """Another worker goes on with it."""
         ...

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
+import msgspec
+
+from scrnn_stream.alert import Alert, without_trails
 from scrnn_stream.episodes import Budget
 from scrnn_stream.monitor import Monitor
 from scrnn_stream.segments import Place
@@ -20,13 +23,22 @@ class Outline(NamedTuple):
     days: float
     n_records_to_ready: int
     ready_in_s: float | None
+    still_open: tuple[Alert, ...] = ()  # the alerts of its open episodes, as they were last told, without trails
+
+    @classmethod
+    def from_state(cls, machine: str, outline: list[Any]) -> Outline:
+        """Of `Entry.outline`; those of before knew no alerts."""
+        n = len(cls._fields) - 2
+        still_open = msgspec.convert(outline[n] if len(outline) > n else (), tuple[Alert, ...])
+        return cls(machine, *[*outline[:n], still_open])
 
     @classmethod
     def of(cls, monitor: Monitor) -> Outline:
         sensors, budget = monitor.sensors, monitor.budget
         silence = (sensors.heard_at, sensors.silence_limit, sensors.is_silent)
         learning = (monitor.n_records_to_ready, monitor.ready_in_s)
-        return cls(monitor.machine, *silence, budget.n_raised, budget.days, *learning)
+        still_open = tuple(without_trails(episode.alert) for episode in monitor.casebook.episodes.values())
+        return cls(monitor.machine, *silence, budget.n_raised, budget.days, *learning, still_open)
 
     @property
     def state(self) -> Literal["learning", "ready"]:
@@ -76,8 +88,9 @@ class Entry:
     # -- as a checkpoint sees it --------------------------------------------------------------------------------------
 
     def outline(self) -> list[Any]:
-        """All but the name of what is known."""
-        return list(self.known[1:])
+        """All but the name of what is known, as plain data."""
+        *numbers, still_open = self.known[1:]
+        return [*numbers, msgspec.to_builtins(still_open)]
 
     def to_state(self) -> dict[str, Any] | None:
         """The monitor's state; None while it is evicted."""

@@ -24,6 +24,7 @@ from scrnn_stream.checkpoint import CheckpointStore
 from scrnn_stream.configuration import configuration
 from scrnn_stream.endpoint import Endpoint
 from scrnn_stream.metrics import Metrics
+from scrnn_stream.notify import notifications
 from scrnn_stream.pipeline import Pipeline
 from scrnn_stream.progress import ReplayProgress
 from scrnn_stream.rehearsal import prepare
@@ -40,11 +41,13 @@ STATUS_EVERY_S = 600.0  # between two lines of the log that say how it goes
 
 def serve(options: argparse.Namespace) -> int:
     """Run the service that flags and configuration file describe."""
-    config, settings, client, _, layout = configuration(options)
+    asked = configuration(options)
+    config, settings, client = asked.options, asked.settings, asked.client
     pipeline = Pipeline(settings)
     warmup_s = seconds(config["warmup"], "--warmup") if config["warmup"] is not None else math.inf
     store = _store(config)
-    source, sink = _ends(config, client, functools.partial(decode_json, layout=layout))
+    source, sink = _ends(config, client, functools.partial(decode_json, layout=asked.layout))
+    told = notifications(asked.notify)
     worker = Worker(
         source,
         sink,
@@ -54,17 +57,20 @@ def serve(options: argparse.Namespace) -> int:
         rebuild=options.rebuild,
         warmup_s=warmup_s,
         max_machines=config["max_machines"],
+        listener=told,
     )
     with contextlib.ExitStack() as stack:
+        if told is not None:
+            stack.enter_context(told)
         tellers = [Status(pipeline).tell]
         if config["http"] is not None:  # to count all machines takes time: nobody does it for nobody
-            metrics = Metrics(worker, source)
+            metrics = Metrics(worker, source, notified=told)
             stack.enter_context(Endpoint(config["http"], metrics))
             tellers.append(metrics.tell)
         prepare(logger.info)
         counts = _work(worker, tellers, config)
-    told = f"{counts.n_records} records, {counts.n_alerts} alerts, {counts.n_rejected} refused"
-    print(f"stopped after {told}; {budget_line(pipeline.budget)}", flush=True)
+    done = f"{counts.n_records} records, {counts.n_alerts} alerts, {counts.n_rejected} refused"
+    print(f"stopped after {done}; {budget_line(pipeline.budget)}", flush=True)
     return 0
 
 

@@ -172,8 +172,8 @@ class Record:
         pass
 
 
-def _change(y: Any, last: float | None) -> float:
-    return math.nan if last is None else as_reading(y) - last
+def _change(y: Any, last: float | None) -> Array:
+    return np.array([math.nan if last is None else as_reading(y) - last])
 
 
 def _plain(label: Any) -> Any:

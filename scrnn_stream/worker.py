@@ -20,7 +20,7 @@ from scrnn_stream.alert import Alert
 from scrnn_stream.checkpoint import CheckpointStore
 from scrnn_stream.keeper import Keeper
 from scrnn_stream.pipeline import Observer, Outcome, Pipeline
-from scrnn_stream.protocols import Sink, Source
+from scrnn_stream.protocols import Listener, Sink, Source
 from scrnn_stream.records import Batch, Partition, Position, Rebuilt, Record, Rejected
 
 logger = logging.getLogger(__name__)
@@ -68,6 +68,8 @@ class Worker:
         source; infinite: from the oldest message.
     observe
         Told of every message and its verdict.
+    listener
+        Told of each alert once it is committed.
     clock
         Monotonic seconds.
     """
@@ -81,6 +83,7 @@ class Worker:
     warmup_s: float = math.inf
     max_machines: int | None = None
     observe: Observer | None = None
+    listener: Listener | None = None
     clock: Callable[[], float] = time.monotonic
     counts: Counts = field(default_factory=Counts)
 
@@ -94,6 +97,8 @@ class Worker:
         self._to_recall: dict[Partition, float] = {}  # the same, told by a process before this one
         self._to_announce: dict[Partition, Rebuilt] = {}
         self._announced: set[Partition] = set()  # since the last commit
+        self._to_take_up: set[Partition] = set()  # by the listener, once their replay is over
+        self._uncommitted: list[Alert] = []
         self._is_kept = True  # all that was finished is in checkpoints
         self.keeper = Keeper(self.store, self.checkpoint_every_s, self.clock)
         self.pipeline.fetch = self.keeper.fetch
@@ -136,10 +141,11 @@ class Worker:
         self._learn(replayed)
         self.counts.n_replayed += len(replayed)
         self._note(replayed)
-        if self._to_recall or self._to_announce:
+        if self._to_recall or self._to_announce or self._to_take_up:
             going_on = {message.position.partition for message in live}
             self._recall_silence(going_on)
             self._announce(going_on)
+            self._take_up(going_on)
         self._process(live)
         self._note(live)
         if self._check_idle() or self._announced or live:
@@ -176,19 +182,31 @@ class Worker:
             self.sink.announce(self._to_announce.pop(partition))
             self._announced.add(partition)
 
+    def _take_up(self, going_on: set[Partition]) -> None:
+        """What the process before told of is known again."""
+        for partition in self._through(self._to_take_up, going_on):
+            self._to_take_up.remove(partition)
+            if self.listener is not None:
+                self.listener.take_up(partition, self.pipeline.still_open(partition))
+
     def _through(self, waiting: Iterable[Partition], going_on: set[Partition]) -> list[Partition]:
         """Those whose replay is over."""
         return [p for p in waiting if self._next[p] >= self._live_from[p] or p in going_on]
 
     def _process(self, messages: list[Record | Rejected]) -> None:
         outcome = self._learn(messages, self.observe)
-        for alert in outcome.alerts:
-            self.sink.send(alert)
+        self._send(outcome.alerts)
         for rejected in outcome.rejected:
             self.sink.reject(rejected)
         self.counts.n_records += len(messages)
         self.counts.n_rejected += len(outcome.rejected)
-        self.counts.tell(outcome.alerts)
+
+    def _send(self, alerts: list[Alert]) -> None:
+        for alert in alerts:
+            self.sink.send(alert)
+        self.counts.tell(alerts)
+        if self.listener is not None:
+            self._uncommitted += alerts
 
     def _learn(self, messages: list[Record | Rejected], observe: Observer | None = None) -> Outcome:
         begin = time.perf_counter()
@@ -204,6 +222,9 @@ class Worker:
         if self.source.commit(offsets, self._silence_told):
             self._committed.update(offsets)
             self._announced.clear()
+            if self.listener is not None and self._uncommitted:
+                self.listener.tell(self._uncommitted)
+                self._uncommitted = []
         else:  # the state is ahead of what counts
             for partition in offsets:
                 self._committed.pop(partition, None)
@@ -219,14 +240,15 @@ class Worker:
             idle_s = now - self._heard_at.setdefault(partition, now)
             if idle_s > 1.0 and offset >= self._live_from[partition]:
                 alerts = self.pipeline.check_idle(partition, idle_s)
+                self._send(alerts)
                 for alert in alerts:
-                    self.sink.send(alert)
                     self._silence_told[partition] = alert.raised or -math.inf
-                self.counts.tell(alerts)
         return self.counts.n_alerts > n_before
 
     def _start(self, partition: Partition, committed: int) -> None:
         self.pipeline.drop(partition)
+        self._forget_uncommitted(partition)
+        self._to_take_up.add(partition)
         begin, lost = self._position(partition, committed, self._restore(partition, committed))
         if lost:
             logger.warning("%s/%d: %s", partition.topic, partition.number, lost)
@@ -276,6 +298,14 @@ class Worker:
         for owned in (*notes, self._silence_told, self._to_recall, self._to_announce):
             owned.pop(partition, None)
         self._announced.discard(partition)
+        self._to_take_up.discard(partition)
+        self._forget_uncommitted(partition)
+        if self.listener is not None:
+            self.listener.give_up(partition)
+
+    def _forget_uncommitted(self, partition: Partition) -> None:
+        """Whoever goes on with the partition raises and tells these alerts again."""
+        self._uncommitted = [alert for alert in self._uncommitted if alert.position.partition != partition]
 
     def _checkpoint(self) -> None:
         self._is_kept = self.keeper.keep(

@@ -19,7 +19,7 @@ from scrnn_stream.absorbing import N_CHANGES_KNOWN
 from scrnn_stream.calibration import to_score
 from scrnn_stream.encoding import decode, encode
 from scrnn_stream.extremes import N_LEAST as N_JUDGED
-from scrnn_stream.network import SCRNN
+from scrnn_stream.network import CLIP_GRADIENT, SCRNN
 from scrnn_stream.places import MOST_DENSE, N_QUEUED
 
 NAMES = ("flow", "pressure", "current", "vibration")
@@ -484,3 +484,15 @@ def spoilt(state: dict[str, Any], change: str) -> dict[str, Any]:
 def test_a_state_whose_parts_do_not_fit_is_refused(change: str, trained: Callable[[], SCRNNDetector]) -> None:
     with pytest.raises(ValueError, match=r"must be|contradict"):
         SCRNNDetector().restore(spoilt(trained().to_state(), change))
+
+
+def test_a_gradient_was_shortened_just_where_its_norm_says_so() -> None:
+    detector, n_shortened = SCRNNDetector(seed=1), 0
+    assert detector.gradient_norm == 0.0
+    for t, x in enumerate(noise(400, 4)):
+        learned, shortened, _ = detector.updates
+        detector.learn_one({name: value + 30 * (t % 50 == 40) for name, value in x.items()})
+        if detector.updates[0] > learned:
+            assert (detector.gradient_norm > CLIP_GRADIENT) == (detector.updates[1] > shortened)
+        n_shortened += detector.updates[1] - shortened
+    assert 10 < n_shortened < 300

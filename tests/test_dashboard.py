@@ -12,6 +12,8 @@ import pytest
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from connectors.alertmanager import Alertmanager
+from connectors.notifications import Notifications
 from scrnn_stream.checkpoint import CheckpointStore
 from scrnn_stream.metrics import Metrics
 from scrnn_stream.pipeline import Pipeline
@@ -33,7 +35,7 @@ def labels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     worker.keeper.kept[Partition("t", 0)] = 0.0
     worker.counts.told["anomaly", "firing"] += 1
     worker._process(recorded(readings(50)))
-    metrics = Metrics(worker, source)
+    metrics = Metrics(worker, source, notified=Notifications([Alertmanager("http://127.0.0.1:9093")]))
     metrics.tell()
     families = text_string_to_metric_families(generate_latest(metrics.registry).decode())
     return {sample.name: {"instance", *sample.labels} for family in families for sample in family.samples}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from scrnn_stream.cli import _add_run
+from scrnn_stream.notify_options import NotifyOptions
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md")])
@@ -38,3 +39,8 @@ def test_every_option_of_the_service_is_on_the_page_of_options() -> None:
     _add_run(parser)
     flags = [action.option_strings[-1] for action in parser._actions]
     assert [flag for flag in flags if f"`{flag}" not in page and f"`{flag[2:].replace('-', '_')}`" not in page] == []
+
+
+def test_every_key_of_notifications_is_on_their_page() -> None:
+    page = (ROOT / "docs/notifications.md").read_text()
+    assert [name for name in NotifyOptions.names() if f"| `{name}` |" not in page] == []

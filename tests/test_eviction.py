@@ -12,6 +12,7 @@ from scrnn_stream.checkpoint import CheckpointStore
 from scrnn_stream.encoding import encode
 from scrnn_stream.pipeline import Pipeline
 from scrnn_stream.records import Partition, Position, Record
+from scrnn_stream.register import Outline
 from scrnn_stream.segments import Place
 from scrnn_stream.store import StoreProblem
 from scrnn_stream.worker import Worker
@@ -212,3 +213,25 @@ def test_while_checkpoints_cannot_be_written_none_is_evicted(records: list[Recor
     watching = watch(Broker(list(records)), path, max_machines=1)
     watching.run()
     assert watching.pipeline.n_in_memory == watching.pipeline.n_machines == 8
+
+
+def test_which_episodes_are_open_is_known_of_evicted_machines_too_and_after_a_restart(
+    records: list[Record], tmp_path: Path
+) -> None:
+    pipeline, store = evicted(records, tmp_path)
+    still_open = pipeline.still_open(A)
+    assert {alert.kind for alert in still_open} == {"silent"}
+    assert all(evidence.trail_time == () for alert in still_open for evidence in alert.sensors)
+    again = Pipeline()
+    assert store.take_up(A, len(records), lambda kept: again.recover(A, kept, 0)) == len(records)
+    assert again.n_in_memory == 0
+    assert bits(again.still_open(A)) == bits(still_open)
+    assert bits(pipeline.still_open(A)) == bits(still_open)
+
+
+def test_an_outline_of_before_knows_no_open_episodes(records: list[Record]) -> None:
+    pipeline = Pipeline()
+    pipeline.process(records[:300])
+    _, entries = pipeline.to_keep(A)
+    for name, entry in entries.items():
+        assert Outline.from_state(name, entry.outline()[:-1]) == entry.known._replace(still_open=())

@@ -6,7 +6,7 @@ from pathlib import Path
 import scrnn_stream
 
 CORE = (
-    "_compile encoding channels records limits store",
+    "_compile encoding frames channels records limits store",
     "_algebra least_squares precision alert episodes continuity simulate settings ranges segments ledger",
     "season",
     "places",
@@ -22,7 +22,7 @@ CORE = (
 )  # all other modules are commands: they may import anything, and the core none of them
 LAYER = {module: number for number, layer in enumerate(CORE) for module in layer.split()}
 ESTIMATORS = ("anomaly", "forecasting", "regression", "classification", "transformation", "events")
-ONLY_FOR = {"river": ESTIMATORS, "kafka": (), "connectors": (), "rich": (), "fsspec": ("store",)}
+ONLY_FOR = {"river": (*ESTIMATORS, "frames"), "kafka": (), "connectors": (), "rich": (), "fsspec": ("store",)}
 
 
 def test_each_module_of_the_core_imports_only_from_the_layers_below_it() -> None:
@@ -36,5 +36,13 @@ def test_each_module_of_the_core_imports_only_from_the_layers_below_it() -> None
 
 
 def test_the_public_names_are_these() -> None:
-    assert scrnn_stream.__all__ == ["SCRNN", "Cause", "SCRNNDetector", "SCRNNDetectorFleet", "SCRNNFleet"]
+    assert scrnn_stream.__all__ == [
+        "SCRNN",
+        "Cause",
+        "SCRNNDetector",
+        "SCRNNDetectorFleet",
+        "SCRNNFeatures",
+        "SCRNNFleet",
+        "SCRNNRegressor",
+    ]
     assert all(hasattr(scrnn_stream, name) for name in scrnn_stream.__all__)

@@ -65,7 +65,9 @@ def test_what_is_missing_is_read_as_nan(value: Any) -> None:
     assert np.isnan(seen({"a": 1.0}).read({"a": value})).all()
 
 
-@pytest.mark.parametrize("value", [None, pd.NA, pd.NaT, np.datetime64("NaT"), [1.0], {"b": 1}, np.ones(1)])
+@pytest.mark.parametrize(
+    "value", [None, math.nan, np.inf, 10**400, pd.NA, pd.NaT, np.datetime64("NaT"), [1.0], {"b": 1}, np.ones(1)]
+)
 def test_what_is_no_value_gets_no_column(value: Any) -> None:
     assert len(seen({"a": value})) == 0
 
@@ -152,9 +154,11 @@ def test_a_damaged_state_is_refused(damage: dict[str, Any]) -> None:
 
 
 def test_a_scale_goes_there_and_back() -> None:
-    scale = Scale()
-    assert scale.scaled(7.0) == [0.0]
+    scale = Scale(2)
+    assert scale.scaled(np.array([7.0, 8.0])).tolist() == [0.0, 0.0]
     for t in range(50):
-        scale.follow(10 + t % 5)
-    scale.follow(math.nan)
-    assert scale.unscaled(scale.scaled(11.5)[0]) == pytest.approx(11.5)
+        scale.follow(np.array([10.0 + t % 5, -3.0]))
+    scale.follow(np.full(2, math.nan))
+    z = scale.scaled(np.array([11.5, -2.5]))
+    assert scale.unscaled(z[0]) == pytest.approx(11.5)
+    assert scale.unscaled(z[1], 1) == pytest.approx(-2.5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +162,11 @@ class Tally:
         return []
 
     def recall_silence(self, *_: object) -> None: ...
+
+    def still_open(self, partition: Partition) -> list[Alert]:
+        """One, whose id is how much was counted, after a checkpoint was taken up."""
+        n = self.n.get(partition, 0)
+        return [alert(str(n), Position(partition, n))] if n else []
 
     def to_keep(self, partition: Partition) -> tuple[dict[str, Any], dict[str, Thing]]:
         return {"of": "a tally"}, {"m": Thing(self.n.get(partition, 0))}
@@ -622,3 +627,67 @@ def test_a_kill_of_the_real_pipeline_loses_no_alert(
     worker(broker, tmp_path, pipeline=Pipeline(), **options).run(timeout_s=0.4)
     assert set(broker.told) == set(plant_told)
     assert offsets_kept(tmp_path)[-1] == len(plant)
+
+
+# -- who else is told -------------------------------------------------------------------------------------------------
+
+
+class Hearer:
+    """What it hears, in the journal of the others."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self.told: list[Alert] = []
+
+    def tell(self, alerts: Sequence[Alert]) -> None:
+        self.journal.note("tell")
+        self.told += alerts
+
+    def take_up(self, partition: Partition, still_open: Sequence[Alert]) -> None:
+        self.journal.note(f"take up {partition.number}: {[alert.id for alert in still_open]}")
+
+    def give_up(self, partition: Partition) -> None:
+        self.journal.note(f"give up {partition.number}")
+
+
+def test_others_are_told_once_an_alert_is_committed() -> None:
+    journal = Journal()
+    hearer = Hearer(journal)
+    broker = Broker(log(A, 14))
+    worker(broker, None, journal, size=7, listener=hearer).run()
+    once = ["send", "flush", "flushed", "commit", "committed", "tell"]
+    assert journal.events == ["take up 0: []", *once, *once]
+    assert hearer.told == broker.alerts
+
+
+def test_others_are_told_of_what_was_committed_later_but_not_of_what_comes_again() -> None:
+    broker, journal = Broker(log(A, 70)), Journal()
+    hearer = Hearer(journal)
+    one = worker(broker, None, journal, size=7, stores=False, listener=hearer)
+    one._take(one.source.poll() or Batch([], {}, frozenset()))
+    for _ in range(2):
+        one._take(one.source.poll() or Batch([], {}, frozenset()))
+    assert hearer.told == []
+    one.source.stores = True  # type: ignore[attr-defined]
+    one._take(one.source.poll() or Batch([], {}, frozenset()))
+    assert len(hearer.told) == 3
+    one.source.stores = False  # type: ignore[attr-defined]
+    one._take(one.source.poll() or Batch([], {}, frozenset()))
+    one._take(Batch([], {A: 21}, frozenset()))  # the group has given it back: all of it comes again
+    one.source.stores = True  # type: ignore[attr-defined]
+    one.run()
+    ids = [alert.position.offset for alert in hearer.told[3:]]
+    assert ids == [27, 34, 41, 48, 55, 62, 69]
+    assert journal.events.count("give up 0") == 0
+
+
+def test_others_hear_which_episodes_are_open_once_the_replay_is_over_and_who_goes_on(tmp_path: Path) -> None:
+    broker, journal = Broker(log(A, 100), log(B, 20)), Journal()
+    keep(tmp_path, 20, 20)
+    broker.committed[A] = 40
+    one = worker(broker, tmp_path, journal, listener=Hearer(journal))
+    one.run(stop=lambda: one.counts.n_records > 60)
+    events = [event for event in journal.events if event.startswith(("take", "give", "tell"))]
+    assert events[:3] == ["take up 1: []", "tell", "take up 0: ['40']"]
+    one._take(Batch([], {}, frozenset({A})))
+    assert journal.events[-1] == "give up 0"
