@@ -182,7 +182,12 @@ def table(results: list[Result]) -> Table:
 
 
 def summaries(results: list[Result]) -> Table:
-    parts = {"chosen on": (OURS, False), "held out": (OURS, True), "all": (OURS, None), "without the network": (CUT, None)}
+    parts = {
+        "chosen on": (OURS, False),
+        "held out": (OURS, True),
+        "all": (OURS, None),
+        "without the network": (CUT, None),
+    }
     made = Table(title="Rows of all series and horizons", box=SIMPLE)
     made.add_column("")
     lines: dict[str, list[str]] = {}

@@ -97,7 +97,8 @@ class SCRNNForecaster(Forecaster):
         self.n_context = n_context
         self.lr = lr
         self.seed = seed
-        self._predictor = Predictor(Number(), n_hidden=n_hidden, n_context=n_context, lr=lr, seed=seed)
+        self._target = Number()
+        self._predictor = Predictor(self._target, n_hidden=n_hidden, n_context=n_context, lr=lr, seed=seed)
         self._rhythm = Rhythm(guides.N_SEASONS, guides.LONGEST_SEASON, seasons)
         self._mixture = Mixture(horizon, guides.N_GUIDES)
         self._intervals, self._informed = Intervals(horizon), Intervals(horizon)  # without and with known features
@@ -212,7 +213,7 @@ class SCRNNForecaster(Forecaster):
         places = np.array([table.place(name) for name in (LAST, CHANGE, SEASON, SEASON_CHANGE)])
         season = self._network_season() if places[2] >= 0 else 0
         path = np.empty(n)
-        unit = self._predictor.target.scale.deviation
+        unit = self._target.scale.unscaled(1.0)
         args = self._predictor.vectors()
         guides.run_forward(path, units, rows, places, table.table, unit, season, self._past, self._now, *args)
         return path
@@ -233,7 +234,9 @@ class SCRNNForecaster(Forecaster):
             raise ValueError(f"level must be above 0 and below 1, got {level}")
         centres = self._forecast(horizon, xs)
         reach = (self._informed if self._is_informed(xs) else self._intervals).reach(level, horizon)
-        return [(float(low), float(high)) for low, high in zip(centres - reach[:, 0], centres + reach[:, 1], strict=True)]
+        return [
+            (float(low), float(high)) for low, high in zip(centres - reach[:, 0], centres + reach[:, 1], strict=True)
+        ]
 
     def _forecast(self, horizon: int, xs: Sequence[Record] | None) -> Array:
         if self._now < 0 or horizon == 0:
@@ -245,7 +248,7 @@ class SCRNNForecaster(Forecaster):
 
     def _centre(self, horizon: int) -> Array:
         """The mixture of the guides, (horizon,)."""
-        near = self._centres[(self._mixture.n - 1) % self.horizon][:horizon]
+        near: Array = self._centres[(self._mixture.n - 1) % self.horizon][:horizon]
         if horizon <= self.horizon:
             return near
         told = np.empty((guides.N_GUIDES, horizon))
@@ -288,6 +291,7 @@ class SCRNNForecaster(Forecaster):
         restore(new._past[: new._now + 1], state, "past")
         new._time, new._time_name = _time_of(state["time"]), state["time_name"]
         vars(self).update(vars(new))
+
 
 def _time_of(text: str | None) -> dt.date | None:
     """A date or a datetime from ISO 8601."""

@@ -38,7 +38,11 @@ WINDOWS = (9, 41, 161)  # values: of three running medians
 N_SEASONS = 3
 SEASON_LAST, SEASON_MEAN, SEASON_MEDIAN, SEASON_LAGS, HOLT_WINTERS, N_SEASONAL = 0, 1, 2, 3, 4, 5  # of each season
 N_GUIDES = SEASONAL + N_SEASONS * N_SEASONAL
-MOST_SEASONS, MOST_AVERAGED, FADING = 8, 4, 0.75  # seasons back, for the median and the mean; weight of each further one
+MOST_SEASONS, MOST_AVERAGED, FADING = (
+    8,
+    4,
+    0.75,
+)  # seasons back, for the median and the mean; weight of each further one
 LONGEST_SEASON = 2100  # values: a week of five minutes
 LONGEST_PAST = 8192
 
@@ -195,7 +199,7 @@ def middle(values: Array, n: int) -> float:
             values[k] = values[k - 1]
             k -= 1
         values[k] = value
-    return float(0.5 * (values[(n - 1) // 2] + values[n // 2]))
+    return 0.5 * float(values[(n - 1) // 2] + values[n // 2])
 
 
 @jit
@@ -220,7 +224,7 @@ def deviation(numbers: Array) -> float:
     """sigma; of a series that has not moved, next to nothing."""
     sigma = math.sqrt(max(numbers[SUM_OF_SQUARES], 0.0) / numbers[N])
     least = max(1e-12 * abs(numbers[AVERAGE]), 1e-150)
-    return max(sigma, least)
+    return float(max(sigma, least))
 
 
 @jit

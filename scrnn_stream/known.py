@@ -95,7 +95,9 @@ class Known:
         new = (new + new.transpose(0, 2, 1)) / 2
         variance = np.einsum("hii->hi", new)
         limit = np.sqrt(np.minimum(1.0, VARIANCE / np.maximum(variance, 1e-12)))
-        self.covariance = np.where(is_there[:, None, None], new * limit[:, :, None] * limit[:, None, :], self.covariance)
+        self.covariance = np.where(
+            is_there[:, None, None], new * limit[:, :, None] * limit[:, None, :], self.covariance
+        )
 
     def keep(self, x: Mapping[Any, Any]) -> None:
         """The record from which is told now; its features move the scales."""

@@ -8,9 +8,14 @@ import pandas as pd
 import pytest
 from river import base, checks, datasets, linear_model, preprocessing
 
-from scrnn_stream import SCRNNDetector, SCRNNFeatures, SCRNNRegressor
+from scrnn_stream import SCRNNDetector, SCRNNFeatures, SCRNNForecaster, SCRNNRegressor
 
-ALONE: list[base.Estimator] = [SCRNNDetector(seed=1), SCRNNRegressor(seed=1), SCRNNFeatures(seed=1)]
+ALONE: list[base.Estimator] = [
+    SCRNNDetector(seed=1),
+    SCRNNRegressor(seed=1),
+    SCRNNFeatures(seed=1),
+    SCRNNForecaster(seed=1),
+]
 SCALED: list[base.Estimator] = [preprocessing.StandardScaler() | estimator for estimator in ALONE]
 UNSEEDED: list[base.Estimator] = [type(estimator)() for estimator in ALONE]  # of these River checks that seeds are kept
 ESTIMATORS = {
