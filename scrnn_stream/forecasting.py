@@ -97,8 +97,7 @@ class SCRNNForecaster(Forecaster):
         self.n_context = n_context
         self.lr = lr
         self.seed = seed
-        self._target = Number()
-        self._predictor = Predictor(self._target, n_hidden=n_hidden, n_context=n_context, lr=lr, seed=seed)
+        self._predictor = Predictor(Number(), n_hidden=n_hidden, n_context=n_context, lr=lr, seed=seed)
         self._rhythm = Rhythm(guides.N_SEASONS, guides.LONGEST_SEASON, seasons)
         self._mixture = Mixture(horizon, guides.N_GUIDES)
         self._intervals, self._informed = Intervals(horizon), Intervals(horizon)  # without and with known features
@@ -213,7 +212,7 @@ class SCRNNForecaster(Forecaster):
         places = np.array([table.place(name) for name in (LAST, CHANGE, SEASON, SEASON_CHANGE)])
         season = self._network_season() if places[2] >= 0 else 0
         path = np.empty(n)
-        unit = self._target.scale.unscaled(1.0)
+        unit = self._predictor.target.told(np.ones(1), 0.0)  # of a change: it has no mean
         args = self._predictor.vectors()
         guides.run_forward(path, units, rows, places, table.table, unit, season, self._past, self._now, *args)
         return path

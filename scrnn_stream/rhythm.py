@@ -36,6 +36,7 @@ class Rhythm:
     def __init__(self, n_seasons: int, longest: int, given: Sequence[int] | None = None) -> None:
         self.n_seasons, self.longest, self.given = n_seasons, longest, given
         self.intervals: list[float] = []
+        self.n_intervals = 0  # ever
         self.last: float | None = None  # seconds
         self.step = 0.0  # seconds; 0 while unknown
         self.is_regular = False
@@ -52,7 +53,8 @@ class Rhythm:
             return 0
         missing = round((now - before) / self.step) - 1 if self.step and self.is_regular else 0
         self.intervals.append(now - before)
-        if len(self.intervals) in (2, 4, 8, 16, N_INTERVALS):
+        self.n_intervals += 1
+        if len(self.intervals) == N_INTERVALS or self.n_intervals in (2, 4, 8, 16):
             self._judge()
         if missing > LONGEST_GAP:
             missing %= max(self.seasons(), default=1)
@@ -126,11 +128,12 @@ class Rhythm:
     # -- keeping ------------------------------------------------------------------------------------------------------
 
     def to_state(self) -> dict[str, Any]:
-        names = ("last", "step", "is_regular", "found", "next_search")
+        names = ("n_intervals", "last", "step", "is_regular", "found", "next_search")
         return {name: getattr(self, name) for name in names} | {"intervals": list(self.intervals)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.intervals = [float(interval) for interval in state["intervals"]]
+        self.n_intervals = int(state["n_intervals"])
         self.last = None if state["last"] is None else float(state["last"])
         self.step, self.is_regular = float(state["step"]), bool(state["is_regular"])
         self.found, self.next_search = int(state["found"]), int(state["next_search"])

@@ -16,8 +16,8 @@ def test_a_regression_is_least_squares_for_each_horizon() -> None:
     # errors so even that none counts as too large: then recursive least squares is the weighted ridge regression
     rng = np.random.default_rng(1)
     n, sigma = 40, 2.0
-    f, base = rng.normal(size=(n, F)), rng.normal(size=(n, H))
-    y = rng.uniform(0.9, 1.1, n) * np.where(rng.random(n) < 0.5, 1.0, -1.0) + base[:, 0]
+    f, base = rng.normal(size=(n, F)), 0.1 * rng.normal(size=(n, H))
+    y = rng.uniform(0.9, 1.1, n) * np.where(rng.random(n) < 0.5, 1.0, -1.0)
     vector = np.zeros(guides.n_regression(H, F))
     guides.doubt(vector, 0, H, F)
     out = np.empty(H)
@@ -77,7 +77,7 @@ def test_the_network_runs_forward_on_what_it_has_told(seasons: tuple[int, ...]) 
         if seasons:
             x |= {SEASON: past[-7] - past[-1], SEASON_CHANGE: past[-7] - past[-8]}
         z = predictor.inputs.read(x)
-        past.append(model._target.told(predictor._outputs(z, own, counts), past[-1]))
+        past.append(predictor.target.told(predictor._outputs(z, own, counts), past[-1]))
         predictor._step(z, own, counts)
         if h == 0:
             hidden, context = predictor.state_features({name: value for name, value in x.items() if name != LAST})
