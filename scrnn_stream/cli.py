@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import datetime as dt
-import json
-import logging
+import contextlib
 import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from scrnn_stream.logs import log_to_stderr
+from scrnn_stream.masking import harmless
 from scrnn_stream.usage import DELIVERIES, FORMATS, UsageError
 
-TEXT = "%(levelname)s %(name)s: %(message)s"
-HEARD = ("scrnn_stream", "connectors", "kafka")
 TABLES = (
     "The file, and variables such as SCRNN_STREAM_NOTIFY_URLS, may also hold tables: [kafka] with options of the Kafka "
     "clients; [notify] with urls, alertmanager, min_severity, machines, kinds, group_within and per_hour; and, in the "
     "file alone, [sensors], [machines], [fields] and [units]."
 )
-UNHEARD = ("apprise",)  # quotes URLs that are secrets as a whole; what it has to say, we say
 
 
 class _Parser(argparse.ArgumentParser):
@@ -29,52 +26,15 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
-class _Log(logging.Handler):
-    """Lines to whatever standard error is at the moment: while a progress bar is shown, that writes above it.
-
-    Below warnings only we are heard and the Kafka client: drivers of object stores quote their calls, secrets and all.
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        owner = record.name.partition(".")[0]
-        return owner in HEARD or (record.levelno >= logging.WARNING and owner not in UNHEARD)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            print(self.format(record), file=sys.stderr, flush=True)
-        except Exception:
-            self.handleError(record)
-
-
-class _Json(logging.Formatter):
-    """One JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        moment = dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="milliseconds")
-        fields = {
-            "time": moment,
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            fields["exception"] = self.formatException(record.exc_info)
-        return json.dumps(fields, ensure_ascii=False)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0 done, 2 a wrong option or something missing, 130 interrupted."""
     options = _parser().parse_args(arguments)
     level = options.log_level or ("info" if options.command == "run" else "warning")
-    handler = _Log()
-    handler.setFormatter(_Json() if options.log_format == "json" else logging.Formatter(TEXT))
-    logging.basicConfig(level=level.upper(), handlers=[handler])
-    if level != "debug":  # the client's own warnings tell a user nothing that our errors do not
-        logging.getLogger("kafka").setLevel(logging.ERROR)
+    log_to_stderr(level, options.log_format == "json")
     try:
         return _run(options)
     except UsageError as error:
-        print(f"scrnn-stream: {error}", file=sys.stderr)
+        print(f"scrnn-stream: {harmless(str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of our output has gone
         sys.stderr.close()
@@ -129,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--time", metavar="COL", help="column of event time [timestamp, datetime, time or ts]")
     replay.add_argument("--ignore", metavar="COL,COL", type=_names, default=(), help="columns that are not sensors")
     _add_config(replay)
+    _add_joining(replay)
     _add_format(replay, "JSON lines are")
     replay.add_argument("--scores", metavar="OUT.csv", help="write time, machine, anomaly_score, alert of each row")
     replay.add_argument("--alerts", metavar="OUT.jsonl", help="write each alert as a line of JSON")
@@ -180,6 +141,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         "--stop-within", metavar="SECONDS", type=_positive, help="after SIGTERM; what is not finished comes again [25]"
     )
     _add_format(run, "messages are")
+    _add_joining(run)
     run.add_argument("--rebuild", action="store_true", help="pass over the checkpoints and learn again from the topic")
     run.add_argument("--warmup", metavar="SPAN", help="how far back that reaches, such as 12h or 7d [all of the topic]")
     _add_settings(run)
@@ -187,6 +149,15 @@ def _add_run(run: argparse.ArgumentParser) -> None:
 
 def _add_format(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument("--format", choices=FORMATS, help=f"what {what}; auto: wide or long, each by itself [auto]")
+
+
+def _add_joining(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--join", metavar="SPAN", help="readings of a machine whose times differ by no more are one record [never]"
+    )
+    parser.add_argument(
+        "--lateness", metavar="SPAN", help="so long, by their own times, a record waits for its readings [as --join]"
+    )
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
@@ -213,10 +184,11 @@ def _add_budget(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def _positive(text: str) -> float:
-    number = float(text)
-    if not (math.isfinite(number) and number > 0):
-        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
-    return number
+    with contextlib.suppress(ValueError):
+        number = float(text)
+        if math.isfinite(number) and number > 0:
+            return number
+    raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
 
 
 def _whole(text: str) -> int:

@@ -6,9 +6,9 @@ from pathlib import Path
 import scrnn_stream
 
 CORE = (
-    "_compile encoding frames rhythm channels records limits store",
-    "_algebra least_squares precision alert episodes continuity simulate settings ranges segments ledger",
-    "season",
+    "_compile encoding frames rhythm channels records limits store masking",
+    "_algebra least_squares precision alert episodes continuity simulate joining ranges segments ledger",
+    "season settings",
     "places",
     "_simd _layout features picture extremes",
     "calibration inputs",
