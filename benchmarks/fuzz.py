@@ -90,7 +90,7 @@ def _run(name: str, options: argparse.Namespace) -> Result:
         begin = time.perf_counter()
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         seconds = time.perf_counter() - begin
-        problem = "" if done.returncode == 0 else _keep(name, Path(place), options.keep, done.stderr)
+        problem = "" if done.returncode == 0 else _keep(name, Path(place), options.keep, done.stdout + done.stderr)
     result = _parsed(name, done.stderr, seconds, problem)
     print(f"{name}: {result.inputs} inputs in {seconds:.0f} s{': ' + problem if problem else ''}", file=sys.stderr)
     return result

@@ -62,7 +62,7 @@ urls = ["json://a"]
 low = 1
 [machines.m.a]
 high = 2"""
-SHM = Path("/dev/shm")
+SHM = Path("/dev/shm")  # noqa: S108 - a name of this process alone
 STATUSES = (100, 200, 400, 404, 408, 414, 431, 501, 503, 505)
 
 
@@ -193,11 +193,11 @@ def command(data: bytes) -> None:
 
 def rows(data: bytes) -> None:
     """A file of rows is read to its end, or refused in one line; each row is a record or has a reason."""
-    for suffix in (".csv", ".jsonl"):
+    for suffix, key in ((".csv", None), (".csv", "machine"), (".jsonl", None)):
         path = _path(suffix)
         path.write_bytes(data)
         try:
-            with FileSource([path]) as source:
+            with FileSource([path], key_column=key) as source:
                 while (batch := source.poll()) is not None:
                     for partition in batch.assigned:
                         source.seek(partition, 0)
