@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -82,6 +82,9 @@ class KafkaSource:
     that a rebalance takes away and gives back at once, with nobody's commit in between, is not reported: it goes on
     where it was.
 
+    Where a log does not hold what is to be delivered next, because that is older than what the topic retains, or the
+    topic was made anew, the partition is announced anew: the worker then tells what is missing.
+
     A partition that is idle has the stream time up to which silence was told as the metadata of its offset.
 
     Parameters
@@ -93,7 +96,8 @@ class KafkaSource:
     through
         The sink in whose transactions the offsets are committed; it needs a ``transactional_id``.
     consumer
-        A configured ``KafkaConsumer`` to use in place of one made here; it needs ``enable_auto_commit=False``.
+        A configured ``KafkaConsumer`` to use in place of one made here; it needs ``enable_auto_commit=False``
+        and ``auto_offset_reset="none"``.
     client_options
         Passed to ``KafkaConsumer``: TLS, SASL, ``group_instance_id``, ``partition_assignment_strategy`` and so on.
     """
@@ -122,6 +126,7 @@ class KafkaSource:
         self._next: dict[TopicPartition, int] = {}  # of partitions that were sought: what to deliver next
         self._member: Any = None  # as the group saw this worker before the last messages
         self._starts_over = False  # a transaction failed: the worker's state is ahead of what counts
+        self._out_of_range: set[TopicPartition] = set()  # their logs do not hold what is to be delivered next
 
     def __enter__(self) -> KafkaSource:
         if self._consumer is None:
@@ -161,8 +166,7 @@ class KafkaSource:
     def seek(self, partition: Partition, offset: int) -> int:
         """Deliver ``partition`` from ``offset`` on, or from the oldest message; do nothing if it has just been lost."""
         part = TopicPartition(*partition)
-        with explained("find the oldest message"):
-            offset = max(offset, self._oldest(part))
+        offset = max(offset, self._oldest(part))
         try:
             self._consumer.seek(part, offset)
             self._consumer.resume(part)
@@ -213,7 +217,7 @@ class KafkaSource:
         options = {
             "group_id": self.group,
             "enable_auto_commit": False,
-            "auto_offset_reset": "earliest",
+            "auto_offset_reset": "none",  # what is gone from the log is passed over with a word, or not at all
             "allow_auto_create_topics": False,
             "max_poll_records": MOST_POLLED,
             # Committed offsets are then those of finished transactions; of an open one the end is waited for.
@@ -226,6 +230,14 @@ class KafkaSource:
             try:
                 fetched: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=round(timeout_s * 1000))
                 return fetched
+            except kafka_errors.NoOffsetForPartitionError:
+                return {}  # just assigned: the worker will say from where
+            except kafka_errors.OffsetOutOfRangeError as error:
+                self._out_of_range.update(error.args[0])
+                return {}
+            except kafka_errors.LogTruncationError as error:
+                self._out_of_range.update(error.divergent_offsets)
+                return {}
             except kafka_errors.RetriableError as error:
                 logger.warning("poll failed, trying again: %s", error)
                 return {}
@@ -238,13 +250,15 @@ class KafkaSource:
     ) -> tuple[dict[Partition, int], frozenset[Partition], dict[Partition, float]]:
         """What came, from which committed offset, and what went; what was fetched stays if it is to be delivered."""
         assigned, revoked = self._changes.take()
-        anew = self._owned - revoked if self._starts_over else set()
-        self._consumer.pause(*(anew & self._consumer.assignment()))
+        lost, self._out_of_range = (self._out_of_range & self._next.keys()) - revoked, set()
+        anew = self._owned - revoked if self._starts_over else lost
+        with contextlib.suppress(KeyError):  # some have just gone: what is fetched of the others is not delivered
+            self._consumer.pause(*anew)
         assigned, revoked = assigned | anew, revoked | anew
-        stored = {part: self._committed(part) for part in assigned}
+        stored = {part: self._lost(part) if part in lost else self._committed(part) for part in assigned}
         committed = {part: offset for part, (offset, _) in stored.items()}
         kept = {part for part in assigned & revoked if self._next.get(part, -1) >= committed[part]}
-        kept = set() if self._starts_over else kept
+        kept = set() if self._starts_over else kept - lost
         self._starts_over = False
         for part in (revoked | assigned) - kept:
             self._next.pop(part, None)
@@ -258,20 +272,35 @@ class KafkaSource:
         return new, frozenset(Partition(*part) for part in gone), silence_told
 
     def _committed(self, part: TopicPartition) -> tuple[int, float | None]:
+        """The first offset that nobody has finished, and up to when silence was told."""
         with explained("read committed offsets"):
             stored = self._consumer.committed(part, metadata=True, timeout_ms=COMMITTED_TIMEOUT_MS)
-            if stored is None:
-                return self._oldest(part), None
+        if stored is None:
+            return self._oldest(part), None
         return int(stored.offset), _from_metadata(stored.metadata)
 
+    def _lost(self, part: TopicPartition) -> tuple[int, float | None]:
+        """The same of a log that ends before, because its new leader has less, or no longer holds what was to come."""
+        logger.warning("%s/%d: the log does not hold offset %d, which was to come next", *part, self._next[part])
+        offset, silence_told = self._committed(part)
+        return min(offset, self._newest(part)), silence_told
+
     def _oldest(self, part: TopicPartition) -> int:
-        """Its offset. If its leader moved, the client asks the old one until it looks anew (kafka-python 3.0.12)."""
+        with explained("find the oldest message"):
+            return self._look_up(self._consumer.beginning_offsets, part)
+
+    def _newest(self, part: TopicPartition) -> int:
+        """The offset after the newest message."""
+        with explained("find the newest message"):
+            return self._look_up(self._consumer.end_offsets, part)
+
+    def _look_up(self, offsets: Callable[..., dict[TopicPartition, int]], part: TopicPartition) -> int:
+        """One end of a log. If its leader moved, the client asks the old one until it looks anew (as of 3.0.12)."""
         try:
-            begins = self._consumer.beginning_offsets([part], timeout_ms=LEADER_TIMEOUT_MS)
+            return int(offsets([part], timeout_ms=LEADER_TIMEOUT_MS)[part])
         except kafka_errors.KafkaTimeoutError:
             self._consumer.topics()  # looks anew
-            begins = self._consumer.beginning_offsets([part], timeout_ms=CONNECT_TIMEOUT_MS)
-        return int(begins[part])
+            return int(offsets([part], timeout_ms=CONNECT_TIMEOUT_MS)[part])
 
     def _messages(self, part: TopicPartition, fetched: list[Any]) -> Iterator[Record | Rejected]:
         if part not in self._next:  # revoked meanwhile, or not yet positioned: these will come again
