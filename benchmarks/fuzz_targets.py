@@ -6,6 +6,7 @@ A target that meets an exception that it does not name is a crash; so is a broke
 from __future__ import annotations
 
 import argparse
+import atexit
 import base64
 import contextlib
 import gzip
@@ -227,6 +228,7 @@ def _endpoint() -> Endpoint:
     if "endpoint" not in _KEPT:
         source: Any = SimpleNamespace(behind=dict)
         _KEPT["endpoint"] = Endpoint("0", Metrics(Worker(source, source, Pipeline()), source))
+        atexit.register(_KEPT["endpoint"]._server.server_close)
     kept: Endpoint = _KEPT["endpoint"]
     return kept
 
