@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from connectors.alertmanager_client import postable
 from connectors.codecs import MAX_DEAD_LETTER_BYTES, decode_alert, decode_json, encode_alert, encode_rejected
 from connectors.files import FileSource, InputError
 from connectors.layout import Layout
@@ -36,9 +37,11 @@ from scrnn_stream.effective import lines
 from scrnn_stream.encoding import HEADER, MAGIC, VERSION, EncodingError, decode, encode
 from scrnn_stream.endpoint import Endpoint
 from scrnn_stream.ledger import Ledger
+from scrnn_stream.limits import Limits, SensorLimits
 from scrnn_stream.metrics import Metrics
 from scrnn_stream.pipeline import Pipeline
 from scrnn_stream.records import Partition, Position, Record, Rejected
+from scrnn_stream.settings import Settings
 from scrnn_stream.usage import UsageError
 from scrnn_stream.worker import Worker
 from tests.telling import an_alert
@@ -111,14 +114,17 @@ class Service:
         sink: Any = SimpleNamespace(reject=self.letters.append, send=self.alerts.append)
         source: Any = SimpleNamespace(is_live=False, behind=dict)
         self.observed = 0
-        self.worker = Worker(source, sink, Pipeline(), observe=self._observe)
+        self.worker = Worker(source, sink, Pipeline(Settings(limits=_limits())), observe=self._observe)
 
     def _observe(self, message: Record | Rejected, verdict: Any) -> None:  # noqa: ARG002 - as the pipeline calls it
         self.observed += 1
 
     def take(self, data: bytes) -> None:
         payloads = data.split(b"\n")[:40]
-        messages = [decode_json(p, Position(LOG, n), key=b"m", received=1.7e9) for n, p in enumerate(payloads)]
+        received = (1.7e9 + 60, 1.7e9 + 60, None, None, 0.0, 1.7e12, -1.0)[
+            len(data) % 7
+        ]  # whatever a producer stamps its messages with
+        messages = [decode_json(p, Position(LOG, n), key=b"m", received=received) for n, p in enumerate(payloads)]
         self.worker._process(messages)
         worker, pipeline = self.worker, self.worker.pipeline
         assert worker.counts.n_records == self.observed == len(payloads)
@@ -127,8 +133,17 @@ class Service:
         assert len(payloads) == learned + pipeline.n_duplicates + len(self.letters)
         for letter in self.letters:
             encode_rejected(letter)
+        for alert in self.alerts:
+            assert decode_alert(encode_alert(alert)).id == alert.id
+            json.dumps(postable(alert, alert.begin or 0.0, 0.0), allow_nan=False)
+            compose([alert]).body.encode()
         state = encode(pipeline.to_state(LOG))
-        Pipeline().restore(LOG, decode(state))
+        Pipeline(pipeline.settings).restore(LOG, decode(state))
+
+
+def _limits() -> Limits:
+    """An alert with the second reading of the sensor a that lies outside."""
+    return Limits({"a": SensorLimits(high=5.0)})
 
 
 def stream(data: bytes) -> None:

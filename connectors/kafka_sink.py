@@ -14,7 +14,9 @@ from scrnn_stream.alert import Alert
 from scrnn_stream.records import Partition, Rebuilt, Rejected
 
 from .codecs import encode_alert, encode_rebuilt, encode_rejected
-from .kafka_client import CLOSE_TIMEOUT_S, FENCED, KafkaProblem, connect, explained, fenced, missing_topic, one_line
+from .kafka_client import CLOSE_TIMEOUT_S, FENCED, connect, explained, fenced, one_line
+from .kafka_knock import WRITE, knock, missing_topic
+from .kafka_security import KafkaProblem
 from .kafka_transaction import OPTIONS as TRANSACTION_OPTIONS
 from .kafka_transaction import Transaction
 
@@ -71,6 +73,8 @@ class KafkaSink:
 
     def __enter__(self) -> KafkaSink:
         if self._producer is None:
+            topics = (topic for topic in (self.alerts_topic, self.dead_letter_topic) if topic is not None)
+            knock(self.brokers, self._client_options, dict.fromkeys(topics, WRITE))
             self._open()
             try:
                 self._check_topics()

@@ -17,7 +17,8 @@ from kafka.structs import MemberState
 from scrnn_stream.records import Batch, Partition, Position, Record, Rejected
 
 from .codecs import decode_json
-from .kafka_client import CLOSE_TIMEOUT_S, CONNECT_TIMEOUT_MS, connect, explained, missing_topic
+from .kafka_client import CLOSE_TIMEOUT_S, connect, explained
+from .kafka_knock import CONNECT_TIMEOUT_MS, READ, knock, missing_topic
 from .kafka_sink import KafkaSink
 from .kafka_times import reaching_back
 
@@ -130,6 +131,7 @@ class KafkaSource:
 
     def __enter__(self) -> KafkaSource:
         if self._consumer is None:
+            knock(self.brokers, self._client_options, {self.topic: READ})
             self._consumer = connect(KafkaConsumer, self.brokers, self._options())
         try:
             with explained(f"read topic {self.topic!r}"):

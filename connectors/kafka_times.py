@@ -6,7 +6,8 @@ from typing import Any
 
 from kafka import TopicPartition
 
-from .kafka_client import CONNECT_TIMEOUT_MS, explained
+from .kafka_client import explained
+from .kafka_knock import CONNECT_TIMEOUT_MS
 
 _LATEST_MS = 1 << 43  # the year 2248
 

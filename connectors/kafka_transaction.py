@@ -9,7 +9,8 @@ from typing import Any
 
 from kafka import errors as kafka_errors
 
-from .kafka_client import KafkaProblem, explained, fenced
+from .kafka_client import explained, fenced
+from .kafka_security import KafkaProblem
 
 logger = logging.getLogger(__name__)
 

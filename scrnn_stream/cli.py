@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import datetime as dt
-import json
-import logging
+import contextlib
 import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from scrnn_stream.logs import log_to_stderr
+from scrnn_stream.masking import harmless
 from scrnn_stream.usage import DELIVERIES, FORMATS, UsageError
 
-TEXT = "%(levelname)s %(name)s: %(message)s"
-HEARD = ("scrnn_stream", "connectors", "kafka")
 TABLES = (
     "The file, and variables such as SCRNN_STREAM_NOTIFY_URLS, may also hold tables: [kafka] with options of the Kafka "
     "clients; [notify] with urls, alertmanager, min_severity, machines, kinds, group_within and per_hour; and, in the "
     "file alone, [sensors], [machines], [fields] and [units]."
 )
-UNHEARD = ("apprise",)  # quotes URLs that are secrets as a whole; what it has to say, we say
 
 
 class _Parser(argparse.ArgumentParser):
@@ -29,52 +26,15 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
-class _Log(logging.Handler):
-    """Lines to whatever standard error is at the moment: while a progress bar is shown, that writes above it.
-
-    Below warnings only we are heard and the Kafka client: drivers of object stores quote their calls, secrets and all.
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        owner = record.name.partition(".")[0]
-        return owner in HEARD or (record.levelno >= logging.WARNING and owner not in UNHEARD)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            print(self.format(record), file=sys.stderr, flush=True)
-        except Exception:
-            self.handleError(record)
-
-
-class _Json(logging.Formatter):
-    """One JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        moment = dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="milliseconds")
-        fields = {
-            "time": moment,
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            fields["exception"] = self.formatException(record.exc_info)
-        return json.dumps(fields, ensure_ascii=False)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0 done, 2 a wrong option or something missing, 130 interrupted."""
     options = _parser().parse_args(arguments)
     level = options.log_level or ("info" if options.command == "run" else "warning")
-    handler = _Log()
-    handler.setFormatter(_Json() if options.log_format == "json" else logging.Formatter(TEXT))
-    logging.basicConfig(level=level.upper(), handlers=[handler])
-    if level != "debug":  # the client's own warnings tell a user nothing that our errors do not
-        logging.getLogger("kafka").setLevel(logging.ERROR)
+    log_to_stderr(level, options.log_format == "json")
     try:
         return _run(options)
     except UsageError as error:
-        print(f"scrnn-stream: {error}", file=sys.stderr)
+        print(f"scrnn-stream: {harmless(str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of our output has gone
         sys.stderr.close()
@@ -213,10 +173,11 @@ def _add_budget(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def _positive(text: str) -> float:
-    number = float(text)
-    if not (math.isfinite(number) and number > 0):
-        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
-    return number
+    with contextlib.suppress(ValueError):
+        number = float(text)
+        if math.isfinite(number) and number > 0:
+            return number
+    raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
 
 
 def _whole(text: str) -> int:

@@ -29,13 +29,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import difflib
+import math
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from connectors.kafka import client_option
+from connectors.kafka import check_option, client_option
 from connectors.layout import PATHS, Layout
 from scrnn_stream.limits import Limits, SensorLimits
 from scrnn_stream.notify_options import NotifyOptions, from_text
@@ -105,7 +106,7 @@ def configuration(given: argparse.Namespace, environ: Mapping[str, str] = os.env
         settings = Settings(**{name: v for name in Settings.names() if (v := options[name]) is not None}, limits=limits)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    client = file.table(TABLES[0]) if file is not None else {}
+    client = file.client() if file is not None else {}
     sources |= {f"kafka.{name}": str(path) for name in client}
     sources |= {f"kafka.{name}": "environment" for name in environment.client}
     layout = file.layout(options["format"]) if file is not None else Layout(form=options["format"])
@@ -175,6 +176,16 @@ class _File:
     def table(self, name: str) -> dict[str, Any]:
         return self._as_table(name, self.content.get(name, {}))
 
+    def client(self) -> dict[str, Any]:
+        """The options of the Kafka clients."""
+        client = self.table(TABLES[0])
+        for name, value in client.items():
+            try:
+                check_option(name, value)
+            except ValueError as error:
+                raise UsageError(f"{self.path}: [{TABLES[0]}] {name} {error}") from None
+        return client
+
     def notify(self) -> dict[str, Any]:
         """The table of notifications, found right."""
         table = self.table("notify")
@@ -235,7 +246,7 @@ def _check_type(what_it_is: str, name: str, value: Any) -> None:
     if name in WHOLE and (isinstance(value, bool) or not isinstance(value, int)):
         right, what = False, "a whole number"
     elif name in POSITIVE:
-        right, what = _is_number(value) and value > 0, "a number above 0"
+        right, what = _is_number(value) and 0 < value < math.inf, "a number above 0"
     elif name in WHOLE:
         right, what = True, "a whole number"
     elif name == "delivery":

@@ -19,6 +19,7 @@ from scrnn_stream.settings import Settings
 from scrnn_stream.store import StoreProblem
 
 MAX_FUTURE_S = 3600.0  # a record may be this far ahead of the broker's clock
+EARLIEST_S, LATEST_S = -62135596800.0, 221845392000.0  # what is beyond, or is told soon after, can be no date
 MAX_LEAP_S = 366 * 86400.0  # where there is no broker, time may leap this far ahead of the stream
 
 Observer = Callable[[Record | Rejected, Verdict], None]
@@ -285,8 +286,8 @@ class _Stream:
             return f"sensor {TIME_KEY!r} has the name of the time: rename it"
         if record.time is None:
             return None
-        if not math.isfinite(record.time):
-            return f"timestamp is not a finite number: {record.time}"
+        if not EARLIEST_S <= record.time < LATEST_S:
+            return f"timestamp lies outside the years 1 to 8999: {record.time:.17g} s since 1970"
         if last is not None and last.time is not None and record.time < last.time:
             return f"timestamp goes backwards: {last.time - record.time:g} s before the machine's last record"
         if record.received is not None and record.time > record.received + MAX_FUTURE_S:

@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from scrnn_stream.alert import Alert
 from scrnn_stream.episodes import Budget
+from scrnn_stream.masking import on_one_line
 from scrnn_stream.monitor import Monitor
 from scrnn_stream.register import Outline
 from scrnn_stream.wording import lasting
@@ -56,5 +57,5 @@ def learning_line(monitors: Iterable[Monitor | Outline]) -> str:
     last = max(learning, key=lambda monitor: (monitor.ready_in_s or 0.0, monitor.n_records_to_ready))
     seconds = last.ready_in_s
     about = "" if seconds is None else f", about {lasting(seconds)} of its time"
-    ready = f"{last.machine} is ready after {last.n_records_to_ready} more records{about}"
+    ready = f"{on_one_line(last.machine)} is ready after {last.n_records_to_ready} more records{about}"
     return f"{len(learning)} still learning, without `anomaly` alerts so far: {ready}"

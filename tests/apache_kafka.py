@@ -21,8 +21,9 @@ import threading
 import time
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from kafka import KafkaAdminClient
@@ -95,6 +96,7 @@ class Listener(NamedTuple):
     name: str
     port: int
     advertised_port: int
+    protocol: str = "PLAINTEXT"
 
 
 class ApacheKafka:
@@ -110,11 +112,19 @@ class ApacheKafka:
         Of the first broker; None takes a free one.
     listeners
         Of each broker, besides the one at :attr:`address`.
+    properties
+        More of the brokers' settings, by name.
     """
 
     def __init__(
-        self, n_brokers: int = 1, *, port: int | None = None, listeners: Sequence[Sequence[Listener]] = ()
+        self,
+        n_brokers: int = 1,
+        *,
+        port: int | None = None,
+        listeners: Sequence[Sequence[Listener]] = (),
+        properties: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        self.properties = properties
         self.n_brokers, self.port, self.listeners = n_brokers, port, listeners or [()] * n_brokers
         self._ports: list[tuple[int, int]] = []
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -218,6 +228,7 @@ class ApacheKafka:
                     number=number, voters=voters, directory=self._path(number) / "data", **self._ways_in(number),
                     n_replicas=n_replicas, n_in_sync=max(1, n_replicas - 1),
                 )
+                + "".join(f"{name}={value}\n" for name, value in self.properties.items())
             )  # fmt: skip
         cluster, properties = _unique(), self._path(0) / "server.properties"
         tool = [*self._java(), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
@@ -238,7 +249,7 @@ class ApacheKafka:
         return {
             "listeners": ",".join(f"{way.name}://127.0.0.1:{way.port}" for way in listening),
             "advertised": ",".join(f"{way.name}://127.0.0.1:{way.advertised_port}" for way in ways),
-            "protocols": ",".join(f"{way.name}:PLAINTEXT" for way in listening),
+            "protocols": ",".join(f"{way.name}:{way.protocol}" for way in listening),
         }
 
     def _launch(self, number: int) -> subprocess.Popen[bytes]:

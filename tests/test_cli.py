@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scrnn_stream.cli import _Log, main
+from scrnn_stream.cli import main
+from scrnn_stream.logs import _Log
 
 ROWS = 900
 
@@ -77,6 +78,7 @@ def test_replay_says_who_is_still_learning_at_the_end(recording: Path, capsys: p
         (["run", "--checkpoints", "s4://bucket/models"], "unknown protocol 's4'"),
         (["run", "--checkpoints", "{recording}.state", "--warmup", "7 moons"], "--warmup"),
         (["run", "--max-machines", "2.5"], "whole number"),
+        (["run", "--stop-within", "soon"], "must be a number above 0, got 'soon'"),
         (["run", "--topics", "x"], "--topics"),
         (["forecast"], "forecast"),
     ],

@@ -142,6 +142,7 @@ def test_tables_hold_the_client_s_options_and_the_limits_of_sensors(tmp_path: Pa
         ("alerts_per_day = 1\nalerts_per_week = 3", ["give one of them"]),
         ("accept_after = 1.5", ["accept_after must be a whole number, got 1.5"]),
         ("max_machines = 2.5", ["max_machines must be a whole number, got 2.5"]),
+        ("checkpoint_every = inf", ["checkpoint_every must be a number above 0, got inf"]),
         ("max_machines = 0", ["max_machines must be a number above 0, got 0"]),
         ("delivery = 'twice'", ["delivery must be exactly-once or at-least-once, got 'twice'"]),
         ("topic = 1", ["topic must be text, got 1"]),

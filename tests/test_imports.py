@@ -6,7 +6,7 @@ from pathlib import Path
 import scrnn_stream
 
 CORE = (
-    "_compile encoding frames channels records limits store",
+    "_compile encoding frames channels records limits store masking",
     "_algebra least_squares precision alert episodes continuity simulate settings ranges segments ledger",
     "season",
     "places",

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from kafka import errors as kafka_errors
 
-from connectors.kafka_client import KafkaProblem
+from connectors.kafka_security import KafkaProblem
 from connectors.kafka_transaction import Transaction
 
 MEMBER = SimpleNamespace(generation_id=1)
