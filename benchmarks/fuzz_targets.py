@@ -143,7 +143,7 @@ class Service:
 
 def _limits() -> Limits:
     """An alert with the second reading of the sensor a that lies outside."""
-    return Limits({"a": SensorLimits(high=5.0)})
+    return Limits({"a": SensorLimits(high=3.0)})
 
 
 def stream(data: bytes) -> None:
