@@ -7,8 +7,8 @@ import scrnn_stream
 
 CORE = (
     "_compile encoding frames channels records limits store masking",
-    "_algebra least_squares precision alert episodes continuity simulate settings ranges segments ledger",
-    "season",
+    "_algebra least_squares precision alert episodes continuity simulate joining ranges segments ledger",
+    "season settings",
     "places",
     "_simd _layout features picture extremes",
     "calibration inputs",

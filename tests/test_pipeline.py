@@ -337,10 +337,10 @@ def test_a_machine_that_never_returns_is_told_once() -> None:
 def test_a_partition_that_is_idle_as_a_whole_is_judged_by_the_wall_clock() -> None:
     pipeline = Pipeline()
     pipeline.process(interleaved(steady("a", range(200)), steady("b", range(200))))
-    assert pipeline.check_idle(LOG, 300.0) == []
-    assert sorted(alert.machine for alert in pipeline.check_idle(LOG, 1200.0)) == ["a", "b"]
-    assert pipeline.check_idle(LOG, 2400.0) == []
-    assert pipeline.check_idle(Partition("never seen", 0), 1e9) == []
+    assert pipeline.check_idle(LOG, 300.0) == ([], None)
+    assert sorted(alert.machine for alert in pipeline.check_idle(LOG, 1200.0).alerts) == ["a", "b"]
+    assert pipeline.check_idle(LOG, 2400.0) == ([], None)
+    assert pipeline.check_idle(Partition("never seen", 0), 1e9) == ([], None)
 
 
 @pytest.mark.parametrize("order", [["fan", "mill", "pump"], ["pump", "mill", "fan"]])
