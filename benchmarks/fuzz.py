@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 RUNS = {  # inputs, by how much they cost
     "codecs": 330_000, "alerts": 200_000, "checkpoint": 160_000, "http": 150_000, "rows": 80_000, "config": 60_000,
-    "stream": 15_000, "command": 10_000,
+    "state": 20_000, "stream": 15_000, "command": 10_000,
 }  # fmt: skip
 EXAMPLES = 10_000  # of Hypothesis
 TIMEOUT_S, RSS_MB, MOST_BYTES = 10, 1536, 4096
