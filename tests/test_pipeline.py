@@ -289,7 +289,7 @@ def test_what_is_told_at_the_ends_of_time_can_be_written(first: float) -> None:
     records = [
         Record(Position(LOG, n), "m", time, {"a": float(min(n % 7, 400 - 2 * n))}) for n, time in enumerate(times)
     ]
-    alerts = [*pipeline.process(records).alerts, *pipeline.check_idle(LOG, 1e6)]
+    alerts = [*pipeline.process(records).alerts, *pipeline.check_idle(LOG, 1e6).alerts]
     assert {alert.kind for alert in alerts} >= {"silent"}
     assert all(encode_alert(alert) for alert in alerts)
 
