@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from scrnn_stream.records import Partition, Position, Record, Rejected
 
-from .codecs import decode_json, parse_object, shorten
+from .codecs import decode_json, parse_object
 from .layout import Layout
+from .readings import shorten
 from .times import TIME_NAMES, parse_time
 
 DELIMITERS = ",;\t|"
