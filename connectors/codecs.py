@@ -8,7 +8,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -34,6 +34,8 @@ ALERT_SCHEMA, REBUILT_SCHEMA = f"{SCHEMAS}alert:1", f"{SCHEMAS}state_rebuilt:1"
 # can only end a name, so nothing inside a string ever matches.
 _NOT_FINITE = re.compile(rb'(?<!\\)("\s*:\s*)(?:NaN|-?Infinity)(?=\s*[,}])')
 _FIELDS = msgspec.json.Decoder(dict[str, Any])  # to make one takes longer than to decode a message
+_ITEMS = msgspec.json.Decoder(list[Any])
+T = TypeVar("T")
 
 
 DEFAULT_LAYOUT = Layout()
@@ -155,39 +157,51 @@ def encode_rejected(rejected: Rejected) -> bytes:
 
 def parse_object(payload: bytes) -> dict[str, Any]:
     """The fields of one JSON object; the caller owns the dict."""
+    fields = _parse(payload, _FIELDS)
+    if payload.count(b",") >= len(fields):  # as many commas as fields: some stand in names, or a name came twice
+        _refuse_duplicates(payload)
+    return fields
+
+
+def parse_array(payload: bytes) -> list[Any]:
+    """The items of one JSON array."""
+    items = _parse(payload, _ITEMS)
+    _refuse_duplicates(payload)
+    return items
+
+
+def _parse(payload: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     if len(payload) > MAX_MESSAGE_BYTES:
         raise Refused(f"message is {len(payload)} bytes long, the limit is {MAX_MESSAGE_BYTES}")
     if not payload.strip():
         raise Refused("message is empty")
     try:
-        fields = _decode_fields(payload)
+        return _decode(payload, decoder)
     except UnicodeDecodeError:
         raise Refused("message is not valid UTF-8") from None
     except RecursionError:
         raise Refused("message is nested too deeply") from None
     except msgspec.DecodeError as error:
         raise Refused(_json_reason(error)) from None
-    if payload.count(b",") >= len(fields):  # as many commas as fields: some stand in names, or a name came twice
-        _refuse_duplicates(payload)
-    return fields
 
 
-def _decode_fields(payload: bytes) -> dict[str, Any]:
+def _decode(payload: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     try:
-        return _FIELDS.decode(payload)
+        return decoder.decode(payload)
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
         finite = _NOT_FINITE.sub(rb"\1null", payload)
         if finite == payload:
             raise
-        return _FIELDS.decode(finite)
+        return decoder.decode(finite)
 
 
 def _json_reason(error: msgspec.DecodeError) -> str:
     text = str(error)
-    if text.startswith("Expected `object`"):
-        return "message must be a JSON object, got " + text.rpartition("got ")[2].replace("`", "").partition(" - ")[0]
+    if text.startswith("Expected `"):
+        wanted, _, got = text.replace("`", "").partition(" - ")[0].removeprefix("Expected ").partition(", got ")
+        return f"message must be a JSON {wanted}, got {got}"
     if "out of range" in text:
         return "a number in the message is too large"
     return "message is not JSON: " + text.removeprefix("JSON is malformed: ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 from .layout import Layout, find, has, take
@@ -22,7 +23,7 @@ def read_fields(
     fields: dict[str, Any], key: bytes | None, layout: Layout
 ) -> tuple[str, float | None, dict[str, float]]:
     """Machine, event time and readings of a message's fields, which it uses up. Refused, if they make no record."""
-    machine = _machine(take(fields, layout.machine), key)
+    machine = as_machine(take(fields, layout.machine), key)
     time = _time(fields, layout.times)
     for name in layout.ignore:
         take(fields, name)
@@ -33,7 +34,8 @@ def read_fields(
     return machine, time, values if counts else dict.fromkeys(values, math.nan)
 
 
-def _machine(field: object, key: bytes | None) -> str:
+def as_machine(field: object, key: bytes | None) -> str:
+    """The name of a machine: that of the field, or of the message's key where there is none."""
     if field is None:
         field = _key_text(key)
     if isinstance(field, int) and not isinstance(field, bool):
@@ -110,16 +112,22 @@ def _readings(items: list[Any], layout: Layout) -> dict[str, Any]:
 def _values(fields: dict[str, Any], layout: Layout) -> dict[str, float]:
     if not fields:
         raise Refused("message has no sensor values")
-    if len(fields) > MAX_SENSORS:
-        raise Refused(f"message has {len(fields)} sensors, the limit is {MAX_SENSORS}")
+    check_sensors(fields)
     for name, value in fields.items():
         if type(value) is not float:
-            fields[name] = _number(name, value) if type(value) is not dict else _reading(name, value, layout)
+            fields[name] = as_number(name, value) if type(value) is not dict else _reading(name, value, layout)
+    return fields
+
+
+def check_sensors(names: Collection[str]) -> None:
+    """Refused, if they are too many or one has too long a name."""
+    if len(names) > MAX_SENSORS:
+        raise Refused(f"message has {len(names)} sensors, the limit is {MAX_SENSORS}")
+    for name in names:
         if len(name) > MAX_SENSOR_CHARS:
             raise Refused(
                 f"sensor {shorten(name)} has a name of {len(name)} characters, the limit is {MAX_SENSOR_CHARS}"
             )
-    return fields
 
 
 def _reading(name: str, reading: dict[str, Any], layout: Layout) -> float:
@@ -131,7 +139,7 @@ def _reading(name: str, reading: dict[str, Any], layout: Layout) -> float:
     counts = flag is None or _counts(f"sensor {shorten(name)}", flag, layout)
     if not counts and not isinstance(value, int | float):
         return math.nan  # gateways send what they like in place of a reading that failed
-    number = value if type(value) is float else _number(name, value)
+    number = value if type(value) is float else as_number(name, value)
     if unit is not None:
         try:
             number = layout.units.convert(name, number, unit)
@@ -148,10 +156,11 @@ def _counts(what: str, flag: object, layout: Layout) -> bool:
         raise Refused(f"{what}: quality{shown} {error}") from None
 
 
-def _number(name: str, value: object) -> float:
+def as_number(name: str, value: object) -> float:
+    """A reading; null is a missing one, true and false are 1 and 0."""
     if value is None:
         return math.nan
-    if not isinstance(value, int):
+    if not isinstance(value, int | float):
         raise Refused(f"sensor {shorten(name)} must be a number, got {_kind(value)}")
     try:
         return float(value)
