@@ -317,17 +317,20 @@ def test_the_service_works_and_not_even_its_debug_log_holds_a_secret(kafka: Guar
     arguments = ["--log-level", "debug", "run", *configured(tmp_path, kafka, kafka.sasl("PLAIN"))]
     command = [sys.executable, "-m", "scrnn_stream", *arguments]
     root = Path(__file__).parents[2]
-    with (tmp_path / "log").open("wb") as log:
-        service = subprocess.Popen(
-            command, stdout=log, stderr=log, cwd=root, env=os.environ | {"PYTHONPATH": str(root)}
-        )
+    environ = os.environ | {"PYTHONPATH": str(root)}
 
     def text() -> str:
         return (tmp_path / "log").read_text(encoding="utf-8")
 
-    until(lambda: service.poll() is not None or "Fetch" in text(), "work")
-    service.terminate()
-    assert service.wait(20) == 0, text()[-2000:]
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(command, stdout=log, stderr=log, cwd=root, env=environ) as service,
+    ):
+        try:
+            until(lambda: service.poll() is not None or "Fetch" in text(), "work")
+        finally:
+            service.terminate()
+        assert service.wait(20) == 0, text()[-2000:]
     assert "auth_bytes=***" in text()
     assert "Authenticated as worker via SASL / Plain" in text()
     assert "stopped after" in text()
@@ -381,3 +384,16 @@ def test_a_clock_in_the_future_is_refused_by_the_broker_itself(kafka: GuardedKaf
     with pytest.raises(kafka_errors.InvalidTimestampError):
         producer.send("sensors", value=b'{"flow": 1}', key=b"m", timestamp_ms=ahead_ms).get(10)
     producer.close()
+
+
+def test_a_user_who_is_removed_while_the_service_runs_is_told(kafka: GuardedKafka) -> None:
+    """The next connection is refused: here after a restart of the broker."""
+    with KafkaSource(kafka.way("SASL"), "sensors", GROUP, **QUICK, **kafka.sasl("SCRAM-SHA-512")) as source:
+        source.poll(0.5)
+        kafka.forget()
+        kafka.kill()
+        kafka.start()
+        with pytest.raises(KafkaProblem, match=r"SaslAuthenticationFailed.*; check user and password") as refused:
+            until(lambda: source.poll(0.5) is None, "a refusal")
+    assert "\n" not in str(refused.value)
+    kafka.know()
