@@ -177,9 +177,8 @@ def _log_in(line: _Line, host: str, options: Mapping[str, Any]) -> None:
     try:
         mechanism = get_sasl_mechanism(name)(host=host, **options)
     except Exception as error:  # whatever the package raises that it needs
-        raise KafkaProblem(
-            f"sasl_mechanism {name} cannot be used: {type(error).__name__}: is its package there?"
-        ) from None
+        told = f"sasl_mechanism {name} cannot be used ({type(error).__name__}): is its package there?"
+        raise KafkaProblem(told) from None
     while not mechanism.is_done():
         answer = line.ask(SaslAuthenticateRequest(mechanism.auth_bytes()))
         if answer.error_code:
