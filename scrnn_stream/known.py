@@ -27,6 +27,7 @@ class Correction:
 
     def __init__(self, n_horizons: int) -> None:
         self.weights, self.covariance = np.zeros((n_horizons, 1)), np.full((n_horizons, 1, 1), VARIANCE)
+        self.heeded = np.zeros((n_horizons, n_horizons, 1))  # weights by origin, as far as they were heeded
         self.errors = np.zeros((n_horizons, 2))  # without and with it
         self.count = 0.0
 
@@ -34,7 +35,9 @@ class Correction:
         H, k = self.weights.shape
         weights, covariance = np.zeros((H, n_regressors)), np.tile(VARIANCE * np.eye(n_regressors), (H, 1, 1))
         weights[:, :k], covariance[:, :k, :k] = self.weights, self.covariance
-        self.weights, self.covariance = weights, covariance
+        heeded = np.zeros((H, H, n_regressors))
+        heeded[:, :, :k] = self.heeded
+        self.weights, self.covariance, self.heeded = weights, covariance, heeded
 
     def trust(self, margin: float = 1.0) -> Array:
         """How far it is heeded at each horizon, from 0 to 1, (H,): by its errors, as the mixture weighs its guides.
@@ -49,6 +52,10 @@ class Correction:
     def told(self, f: Array, at: Array) -> Array:
         """What regressors f (n, F) add to forecasts of the horizons `at` (n,), as far as it is heeded."""
         return np.asarray(self.trust()[at] * (self.weights[at] * f).sum(1))
+
+    def keep(self, origin: int) -> None:
+        """What is told from now on, to be measured later."""
+        self.heeded[origin] = self.trust()[:, None] * self.weights
 
     def learn(self, f: Array, error: Array, is_there: Array) -> None:
         """f (H, F) and the error of each horizon's forecast, where there was one."""
@@ -67,12 +74,12 @@ class Correction:
         self.count = KEEP * self.count + 1.0
 
     def to_state(self) -> dict[str, Any]:
-        names = ("weights", "covariance", "errors", "count")
-        return {name: getattr(self, name) for name in names}
+        arrays = {name: getattr(self, name) for name in ("weights", "covariance", "errors")}
+        return arrays | {"heeded": self.heeded.copy(), "count": self.count}
 
     def restore(self, state: Mapping[str, Any], n_regressors: int) -> None:
         self.make_room(n_regressors)
-        for name in ("weights", "covariance", "errors"):
+        for name in ("weights", "covariance", "errors", "heeded"):
             restore(getattr(self, name), state, name)
         self.count = float(state["count"])
 
@@ -144,19 +151,20 @@ class Known:
 
     def learn(self, x: Mapping[Any, Any], y: float, residuals: Array) -> tuple[Array, Array]:
         """Learn from the residuals (H,) of what was told of y; returns what is left, with features and without."""
+        sigma = self._sigma
         self.scale.follow(np.array([y]))
         if not self.n_columns:
             return residuals, residuals
-        before = self.seen[(self.n - 1 - self._steps) % len(self._steps)]
+        origins = (self.n - 1 - self._steps) % len(self._steps)
+        before = self.seen[origins]
         is_there = np.isfinite(residuals)
-        sigma = self._sigma
         error = np.where(is_there, residuals, 0.0) / sigma
         left = []
         for correction, f in (
             (self.given, self._regressors(self._read(x)[None], before)),
             (self.blind, self._regressors(before)),
         ):
-            left.append(residuals - sigma * correction.told(f, self._steps))
+            left.append(residuals - sigma * (correction.heeded[origins, self._steps] * f).sum(1))
             correction.learn(f, error, is_there)
         return left[0], left[1]
 
@@ -171,7 +179,10 @@ class Known:
         if 1 + self.n_columns > self.blind.weights.shape[1]:
             self.given.make_room(1 + 2 * self.n_columns)
             self.blind.make_room(1 + self.n_columns)
-        self.seen[self.n % len(self._steps)] = self._read(x)
+        origin = self.n % len(self._steps)
+        self.seen[origin] = self._read(x)
+        self.given.keep(origin)
+        self.blind.keep(origin)
         self.n += 1
 
     def to_state(self) -> dict[str, Any]:
