@@ -8,9 +8,15 @@ import pandas as pd
 import pytest
 from river import base, checks, datasets, linear_model, preprocessing
 
-from scrnn_stream import SCRNNDetector, SCRNNFeatures, SCRNNRegressor
+from scrnn_stream import SCRNNClassifier, SCRNNDetector, SCRNNEventDetector, SCRNNFeatures, SCRNNRegressor
 
-ALONE: list[base.Estimator] = [SCRNNDetector(seed=1), SCRNNRegressor(seed=1), SCRNNFeatures(seed=1)]
+ALONE: list[base.Estimator] = [
+    SCRNNDetector(seed=1),
+    SCRNNRegressor(seed=1),
+    SCRNNFeatures(seed=1),
+    SCRNNClassifier(seed=1),
+    SCRNNEventDetector(seed=1),
+]
 SCALED: list[base.Estimator] = [preprocessing.StandardScaler() | estimator for estimator in ALONE]
 UNSEEDED: list[base.Estimator] = [type(estimator)() for estimator in ALONE]  # of these River checks that seeds are kept
 ESTIMATORS = {
@@ -44,6 +50,8 @@ def test_every_estimator_passes_every_check_of_river(
     [
         (SCRNNDetector, base.AnomalyDetector, "check_roc_auc"),
         (SCRNNRegressor, base.MiniBatchRegressor, OF_BATCHES),
+        (SCRNNClassifier, base.MiniBatchClassifier, "check_classifier_tracks_seen_labels"),
+        (SCRNNEventDetector, base.AnomalyDetector, "check_roc_auc"),
         (SCRNNFeatures, base.Transformer, "check_transform_one"),
     ],
 )
