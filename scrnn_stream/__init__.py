@@ -5,6 +5,7 @@ from scrnn_stream.classification import SCRNNClassifier
 from scrnn_stream.detector_fleet import SCRNNDetectorFleet
 from scrnn_stream.events import SCRNNEventDetector, Surprise
 from scrnn_stream.fleet import SCRNNFleet
+from scrnn_stream.forecasting import SCRNNForecaster
 from scrnn_stream.network import SCRNN
 from scrnn_stream.regression import SCRNNRegressor
 from scrnn_stream.transformation import SCRNNFeatures
@@ -18,6 +19,7 @@ __all__ = [
     "SCRNNEventDetector",
     "SCRNNFeatures",
     "SCRNNFleet",
+    "SCRNNForecaster",
     "SCRNNRegressor",
     "Surprise",
 ]

@@ -13,7 +13,7 @@ from scrnn_stream.alert import Alert, Kind, Severity
 from scrnn_stream.anomaly import Assessment, Cause, SCRNNDetector
 from scrnn_stream.calibration import to_score
 from scrnn_stream.episodes import SEVERE_P
-from scrnn_stream.records import Moment, Position
+from scrnn_stream.records import Moment
 from scrnn_stream.trail import Trail
 
 RETELL_AFTER = 10  # records between two messages of one episode: a machine that freezes bit by bit makes no flood
@@ -73,7 +73,7 @@ class Casebook:
         """Open an episode whose first sign was at `begin`."""
         sensors = self.trail.evidence(causes)
         alert = Alert(
-            id=_alert_id(self.machine, kind, begin.position, sensors[0].sensor if sensors else ""),
+            id=_alert_id(self.machine, kind, begin, sensors[0].sensor if sensors else ""),
             machine=self.machine,
             kind=kind,
             state="firing",
@@ -149,11 +149,12 @@ class Casebook:
             self.episodes[kind] = Episode(msgspec.convert(alert, Alert), causes, *numbers)
 
 
-def _alert_id(machine: str, kind: str, position: Position, leading: str) -> str:
+def _alert_id(machine: str, kind: str, begin: Moment, leading: str) -> str:
     """Derived from content: the same episode has the same id in every run.
 
-    Two sensors can freeze at one record and be told in two episodes, so the leading one is part of it.
+    Two sensors can freeze at one record and be told in two episodes, so the leading one is part of it; and one message
+    can hold several records, so the time is.
     """
-    (topic, number), offset = position
-    content = "\0".join((machine, kind, topic, str(number), str(offset), leading))
+    (topic, number), offset = begin.position
+    content = "\0".join((machine, kind, topic, str(number), str(offset), leading, repr(begin.time)))
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import sys
 from collections.abc import Sequence
@@ -88,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--time", metavar="COL", help="column of event time [timestamp, datetime, time or ts]")
     replay.add_argument("--ignore", metavar="COL,COL", type=_names, default=(), help="columns that are not sensors")
     _add_config(replay)
+    _add_joining(replay)
     _add_format(replay, "JSON lines are")
     replay.add_argument("--scores", metavar="OUT.csv", help="write time, machine, anomaly_score, alert of each row")
     replay.add_argument("--alerts", metavar="OUT.jsonl", help="write each alert as a line of JSON")
@@ -139,6 +141,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         "--stop-within", metavar="SECONDS", type=_positive, help="after SIGTERM; what is not finished comes again [25]"
     )
     _add_format(run, "messages are")
+    _add_joining(run)
     run.add_argument("--rebuild", action="store_true", help="pass over the checkpoints and learn again from the topic")
     run.add_argument("--warmup", metavar="SPAN", help="how far back that reaches, such as 12h or 7d [all of the topic]")
     _add_settings(run)
@@ -146,6 +149,15 @@ def _add_run(run: argparse.ArgumentParser) -> None:
 
 def _add_format(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument("--format", choices=FORMATS, help=f"what {what}; auto: wide or long, each by itself [auto]")
+
+
+def _add_joining(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--join", metavar="SPAN", help="readings of a machine whose times differ by no more are one record [never]"
+    )
+    parser.add_argument(
+        "--lateness", metavar="SPAN", help="so long, by their own times, a record waits for its readings [as --join]"
+    )
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
@@ -172,10 +184,11 @@ def _add_budget(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def _positive(text: str) -> float:
-    number = float(text)
-    if not (math.isfinite(number) and number > 0):
-        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
-    return number
+    with contextlib.suppress(ValueError):
+        number = float(text)
+        if math.isfinite(number) and number > 0:
+            return number
+    raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
 
 
 def _whole(text: str) -> int:

@@ -29,6 +29,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import difflib
+import math
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -37,10 +38,11 @@ from typing import Any, NamedTuple
 
 from connectors.kafka import check_option, client_option
 from connectors.layout import PATHS, Layout
+from scrnn_stream.joining import Joining
 from scrnn_stream.limits import Limits, SensorLimits
 from scrnn_stream.notify_options import NotifyOptions, from_text
 from scrnn_stream.settings import BUDGETS, Settings
-from scrnn_stream.usage import DELIVERIES, EXACTLY_ONCE, FORMATS, UsageError
+from scrnn_stream.usage import DELIVERIES, EXACTLY_ONCE, FORMATS, UsageError, seconds
 from scrnn_stream.worker import CHECKPOINT_EVERY_S
 
 STOP_WITHIN_S = 25.0  # Kubernetes kills after 30, Docker after 10
@@ -59,6 +61,8 @@ DEFAULTS: dict[str, Any] = {  # of `run`; `replay` passes over them, so that bot
     "http": None,
     "stop_within": STOP_WITHIN_S,
     "format": "auto",
+    "join": None,
+    "lateness": None,
 }
 TABLES = ("kafka", "notify", "sensors", "machines", "fields", "units")  # the first: security_protocol and so on
 POSITIVE = (*BUDGETS, "checkpoint_every", "max_machines", "stop_within")
@@ -101,8 +105,10 @@ def configuration(given: argparse.Namespace, environ: Mapping[str, str] = os.env
         options = {**options, **said}
         sources |= dict.fromkeys(said, source)
     limits = file.limits() if file is not None else Limits()
+    joining = _joining(options["join"], options["lateness"])
     try:
-        settings = Settings(**{name: v for name in Settings.names() if (v := options[name]) is not None}, limits=limits)
+        plain = {name: v for name in Settings.names() if (v := options[name]) is not None}
+        settings = Settings(**plain, limits=limits, joining=joining)
     except ValueError as error:
         raise UsageError(str(error)) from error
     client = file.client() if file is not None else {}
@@ -115,6 +121,21 @@ def configuration(given: argparse.Namespace, environ: Mapping[str, str] = os.env
     sources |= {f"notify.{name}": "environment" for name in environment.notify}
     asked = NotifyOptions.of({**notify, **environment.notify})
     return Configuration(options, settings, {**client, **environment.client}, sources, layout, asked)
+
+
+def _joining(join: str | None, lateness: str | None) -> Joining | None:
+    """Readings of the same time wait for each other no longer than until the next, unless the user says so."""
+    if join is None:
+        if lateness is not None:
+            raise UsageError(f"--lateness {lateness} is for readings that are joined; give --join, such as --join 0s")
+        return None
+    within_s = seconds(join, "--join", may_be_none=True)
+    lateness_s = within_s if lateness is None else seconds(lateness, "--lateness", may_be_none=True)
+    if lateness_s < within_s:
+        raise UsageError(
+            f"--lateness {lateness} is below --join {join}: readings would not wait for those of their frame"
+        )
+    return Joining(within_s, lateness_s)
 
 
 class _Environment:
@@ -245,7 +266,7 @@ def _check_type(what_it_is: str, name: str, value: Any) -> None:
     if name in WHOLE and (isinstance(value, bool) or not isinstance(value, int)):
         right, what = False, "a whole number"
     elif name in POSITIVE:
-        right, what = _is_number(value) and value > 0, "a number above 0"
+        right, what = _is_number(value) and 0 < value < math.inf, "a number above 0"
     elif name in WHOLE:
         right, what = True, "a whole number"
     elif name == "delivery":

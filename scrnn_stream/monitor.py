@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Collection
 from typing import Any, Literal, NamedTuple
 
 from scrnn_stream import channels as ch
@@ -12,6 +13,7 @@ from scrnn_stream.alert import Alert
 from scrnn_stream.anomaly import Array, Assessment, Cause, SCRNNDetector
 from scrnn_stream.casebook import Casebook
 from scrnn_stream.episodes import SEVERE_P, AlertPolicy, Budget
+from scrnn_stream.joining import Frames
 from scrnn_stream.records import Moment, Record
 from scrnn_stream.sensor_watch import SensorWatch
 from scrnn_stream.settings import Settings
@@ -51,6 +53,9 @@ class Monitor:
         self.policy = AlertPolicy(settings.budget_per_day)
         self.casebook = Casebook(machine, Trail(self.detector))
         self.sensors = SensorWatch(self.casebook, self.limits)
+        self.frames = (
+            Frames(settings.joining) if settings.joining is not None else None
+        )  # readings that wait for others
         self.state: Literal["learning", "ready"] = "learning"
         self._first_sign: Moment | None = None  # when the records ceased to be all probable
 
@@ -65,6 +70,11 @@ class Monitor:
     def budget(self) -> Budget:
         """Alerts asked for and raised so far."""
         return self.policy.budget
+
+    @property
+    def known_sensors(self) -> tuple[Collection[str], ...]:
+        """Those of its records, and those of readings on their way to one."""
+        return (self.sensors.continuity.sensors, self.frames.heard if self.frames is not None else ())
 
     @property
     def n_records_to_ready(self) -> int:
@@ -187,6 +197,7 @@ class Monitor:
             "trail": self.casebook.trail.to_state(),
             "episodes": self.casebook.to_state(),
             "first_sign": None if first_sign is None else first_sign.to_state(),
+            "frames": None if self.frames is None else self.frames.to_state(),
         }
 
     @classmethod
@@ -201,6 +212,8 @@ class Monitor:
         monitor.state = monitor.detector.state
         if state["first_sign"] is not None:
             monitor._first_sign = Moment.from_state(state["first_sign"])
+        if state.get("frames") is not None:
+            monitor.frames = Frames.from_state(state["frames"], settings.joining)
         return monitor
 
 

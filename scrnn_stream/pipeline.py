@@ -19,9 +19,11 @@ from scrnn_stream.settings import Settings
 from scrnn_stream.store import StoreProblem
 
 MAX_FUTURE_S = 3600.0  # a record may be this far ahead of the broker's clock
+EARLIEST_S, LATEST_S = -62135596800.0, 221845392000.0  # what is beyond, or is told soon after, can be no date
 MAX_LEAP_S = 366 * 86400.0  # where there is no broker, time may leap this far ahead of the stream
 
 Observer = Callable[[Record | Rejected, Verdict], None]
+_Judged = tuple[Record | Rejected | None, Verdict]  # None: alerts that come of no record
 Fetch = Callable[[str, Place], dict[str, Any]]  # the state of a machine that lies there
 
 
@@ -30,6 +32,22 @@ class Outcome(NamedTuple):
 
     alerts: list[Alert]
     rejected: list[Rejected]
+
+    def take(self, judged: Iterable[_Judged], observe: Observer | None = None) -> None:
+        """Add what came of messages."""
+        for message, verdict in judged:
+            self.alerts.extend(verdict.alerts)
+            if isinstance(message, Rejected):
+                self.rejected.append(message)
+            if observe is not None and message is not None:
+                observe(message, verdict)
+
+
+class Idle(NamedTuple):
+    """What came of a pause, and the stream time up to which the same comes of it again; None if nothing did."""
+
+    alerts: list[Alert]
+    until: float | None
 
 
 class Pipeline:
@@ -57,28 +75,30 @@ class Pipeline:
         self._last: Record | None = None  # message of the last batch
 
     def process(self, messages: Iterable[Record | Rejected], observe: Observer | None = None) -> Outcome:
-        """Take messages in log order; `observe` is told of each one with its verdict."""
+        """Take messages in log order; `observe` is told of each one, or what it was joined to, and its verdict."""
         outcome = Outcome([], [])
         message = None
         for message in messages:
             stream = self._stream(message.position.partition)
             stream.next_offset = message.position.offset + 1
-            if isinstance(message, Record):
-                message, verdict = stream.process(message)
-            else:
-                verdict = Verdict(math.nan, False, [])
-            if isinstance(message, Rejected):
-                outcome.rejected.append(message)
-            outcome.alerts.extend(verdict.alerts)
-            if observe is not None:
-                observe(message, verdict)
+            judged = stream.process(message) if isinstance(message, Record) else [(message, _unjudged())]
+            outcome.take(judged, observe)
         self._last = message if isinstance(message, Record) else None
         return outcome
 
-    def check_idle(self, partition: Partition, idle_s: float) -> list[Alert]:
+    def finish(self, observe: Observer | None = None) -> Outcome:
+        """Judge the readings that still wait for others: no more will come."""
+        outcome = Outcome([], [])
+        for stream in self._streams.values() if self.settings.joining is not None else ():
+            for entry in stream.entries.values():
+                outcome.take(stream.close_frames(entry, stream.present(entry)), observe)
+        return outcome
+
+    def check_idle(self, partition: Partition, idle_s: float) -> Idle:
         """Machines that fell silent with their whole partition, which has been idle for `idle_s` on the wall clock."""
         stream = self._stream(partition)
-        return stream.tell_silence(stream.time + idle_s)
+        judged, until = stream.tell_silence(stream.time + idle_s)
+        return Idle([alert for _, verdict in judged for alert in verdict.alerts], until)
 
     def recall_silence(self, partition: Partition, until: float) -> None:
         """Silence was told up to that stream time, by a process that is gone."""
@@ -213,29 +233,38 @@ class _Stream:
         self.n_duplicates = 0
         self._next_check = math.inf  # stream time before which no machine can be silent
 
-    def process(self, record: Record) -> tuple[Record | Rejected, Verdict]:
+    def process(self, record: Record) -> list[_Judged]:
+        """What was judged because of the record: nothing if it waits for more readings, or others before it."""
         entry = self.entries.get(record.machine)
         monitor = None if entry is None else entry.monitor or self.present(entry)
-        last = monitor.sensors.last if monitor is not None else None
-        reason = self._refusal(record, last) or self._too_many(record, monitor)
+        reason = self._refusal(record, monitor) or self._too_many(record, monitor)
         if reason is not None:
-            return Rejected(record.position, reason, _payload(record)), Verdict(math.nan, False, [])
-        if last is not None and last.time is not None and _repeats(record, last):
+            return [(Rejected(record.position, reason, _payload(record)), _unjudged())]
+        if monitor is not None and _repeats(record, monitor):
             self.n_duplicates += 1
-            return record, Verdict(math.nan, bool(monitor and monitor.is_open), [])
-        silent = self.tell_silence(record.time) if record.time is not None else []
+            return [(record, Verdict(math.nan, monitor.is_open, []))]
+        if monitor is not None and entry is not None and (late := self._lateness(record, monitor)):
+            entry.place = None  # its frames have heard of the sensor
+            return [(Rejected(record.position, late, _payload(record)), _unjudged())]
+        judged = self.tell_silence(record.time)[0] if record.time is not None else []
         if entry is None or monitor is None:
             monitor = Monitor(record.machine, self.pipeline.settings)
             entry = self.enter(Entry(record.machine, monitor, None, None))
-        verdict = monitor.process(record)
+        ready = [record] if monitor.frames is None else monitor.frames.add(record)
+        judged += [(whole, monitor.process(whole)) for whole in ready]
         entry.place, entry.used = None, next(self.pipeline._ticks)
-        verdict.alerts[:0] = silent
-        if record.time is None:
-            return record, verdict
-        self.time = max(self.time, record.time)
-        monitor.sensors.heard_at = self.time
-        self._next_check = min(self._next_check, self.time + monitor.sensors.silence_limit)
-        return record, verdict
+        if record.time is not None:
+            self.time = max(self.time, record.time)
+            monitor.sensors.heard_at = self.time
+            self._next_check = min(self._next_check, self.time + monitor.sensors.silence_limit)
+        return judged
+
+    def close_frames(self, entry: Entry, monitor: Monitor) -> list[_Judged]:
+        """Judge what waits of a machine, as it is."""
+        if monitor.frames is None or not monitor.frames.open:
+            return []
+        entry.place = None
+        return [(whole, monitor.process(whole)) for whole in monitor.frames.close(entry.machine)]
 
     def enter(self, entry: Entry) -> Entry:
         """A machine that was not known before."""
@@ -255,38 +284,45 @@ class _Stream:
                 ) from error
         return entry.monitor
 
-    def tell_silence(self, until: float) -> list[Alert]:
-        """Alerts of the machines that fell silent before the stream stood at `until`.
+    def tell_silence(self, until: float) -> tuple[list[_Judged], float | None]:
+        """What came of machines that fell silent before the stream stood at `until`, and when the last of it was due.
 
         Each is told as of the full second in which its time was up, so that it does not matter who noticed, the next
         record or the wall clock.
         """
-        alerts: list[Alert] = []
+        judged: list[_Judged] = []
+        last: float | None = None
         while (up := math.floor(self._next_check) + 1.0 if self._next_check < math.inf else math.inf) <= until:
-            alerts += self._check_silence(up)
-        return alerts
+            if came := self._check_silence(up):
+                last = up
+                judged += came
+        return judged, last
 
-    def _check_silence(self, time: float) -> list[Alert]:
-        alerts: list[Alert] = []
+    def _check_silence(self, time: float) -> list[_Judged]:
+        judged: list[_Judged] = []
         self._next_check = math.inf
         for entry in self.entries.values():
             if entry.monitor is not None or entry.may_be_silent(time):
-                told = self.present(entry).sensors.check_silence(time)
+                monitor = self.present(entry)
+                if monitor.sensors.may_be_silent(time):  # what waits came before the silence
+                    judged += self.close_frames(entry, monitor)
+                told = monitor.sensors.check_silence(time)
                 if told:
-                    alerts += told
+                    judged.append((None, Verdict(math.nan, True, told)))
                     entry.place = None
             silence = entry.monitor.sensors if entry.monitor is not None else entry.known
             if not silence.is_silent:
                 self._next_check = min(self._next_check, silence.heard_at + silence.silence_limit)
-        return alerts
+        return judged
 
-    def _refusal(self, record: Record, last: Record | None) -> str | None:
+    def _refusal(self, record: Record, monitor: Monitor | None) -> str | None:
         if TIME_KEY in record.values:  # a field of that name is a time, but a long message can call its sensor so
             return f"sensor {TIME_KEY!r} has the name of the time: rename it"
         if record.time is None:
             return None
-        if not math.isfinite(record.time):
-            return f"timestamp is not a finite number: {record.time}"
+        if not EARLIEST_S <= record.time < LATEST_S:
+            return f"timestamp lies outside the years 1 to 8999: {record.time:.17g} s since 1970"
+        last = monitor.sensors.last if monitor is not None and monitor.frames is None else None
         if last is not None and last.time is not None and record.time < last.time:
             return f"timestamp goes backwards: {last.time - record.time:g} s before the machine's last record"
         if record.received is not None and record.time > record.received + MAX_FUTURE_S:
@@ -295,11 +331,22 @@ class _Stream:
             return f"timestamp leaps {record.time - self.time:g} s ahead, more than {MAX_LEAP_S:g}"
         return None
 
+    def _lateness(self, record: Record, monitor: Monitor) -> str | None:
+        """Why a reading finds no frame that it could be joined to."""
+        last, frames = monitor.sensors.last, monitor.frames
+        if frames is None or record.time is None or last is None or last.time is None:
+            return None
+        if not frames.is_late(record.time, last.time):
+            return None
+        frames.miss(record)
+        behind = f"the machine's record of {last.time - record.time:g} s after it has been judged"
+        return f"reading comes too late: {behind} (--lateness)"
+
     def _too_many(self, record: Record, monitor: Monitor | None) -> str | None:
         """Whoever may send can make up names: what is learned of each takes memory for good."""
         settings = self.pipeline.settings
-        most, known = settings.max_sensors, monitor.sensors.continuity.sensors if monitor is not None else {}
-        if len(record.values) + len(known) > most and (n := len(record.values.keys() | known.keys())) > most:
+        most, known = settings.max_sensors, monitor.known_sensors if monitor is not None else ()
+        if len(record.values) + sum(map(len, known)) > most and (n := len(set(record.values).union(*known))) > most:
             return f"the machine would have {n} sensors, more than {most} (--max-sensors)"
         if monitor is None and len(self.entries) >= (most := settings.max_known_machines):
             return f"machine is new, and its partition has {most} already (--max-known-machines)"
@@ -327,9 +374,16 @@ def _monitor(machine: str, state: dict[str, Any], settings: Settings) -> Monitor
     return monitor
 
 
-def _repeats(record: Record, last: Record) -> bool:
-    """The same time and the same readings; NaN is no reading."""
-    if record.time != last.time:
+def _unjudged() -> Verdict:
+    return Verdict(math.nan, False, [])
+
+
+def _repeats(record: Record, monitor: Monitor) -> bool:
+    """The same time and the same readings as before; NaN is no reading."""
+    last = monitor.sensors.last
+    if monitor.frames is not None and monitor.frames.repeats(record):
+        return True
+    if last is None or last.time is None or record.time != last.time:
         return False
     readings, before = ({name: v for name, v in r.values.items() if not math.isnan(v)} for r in (record, last))
     return readings == before

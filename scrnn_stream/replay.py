@@ -96,7 +96,7 @@ def replay(options: argparse.Namespace) -> int:
     if options.report is not None:
         note = budget_line(pipeline.budget).capitalize()
         index = write_report(screen.alerts, options.report, title="Alerts of the replay", note=f"{note}.")
-        console.print(f"cards: {index}", highlight=False)
+        console.print(f"cards: {index}", highlight=False, soft_wrap=True)
     return 0
 
 
@@ -120,6 +120,7 @@ def _summarise(console: Console, pipeline: Pipeline, screen: _Screen, n_rows: in
         f"{n_rows} rows of {pipeline.n_machines} machines; alerts: {kinds}; refused {screen.n_rejected}, "
         f"exact repetitions dropped {pipeline.n_duplicates}",
         highlight=False,
+        soft_wrap=True,
     )
     for line in (budget_line(pipeline.budget), learning_line(pipeline.monitors), _unheard(pipeline)):
         if line:

@@ -117,6 +117,10 @@ class SensorWatch:
         """Seconds of stream time after which the machine counts as silent; infinite until its own past is known."""
         return self.continuity.silence_limit
 
+    def may_be_silent(self, stream_time: float) -> bool:
+        """Whether its silence would be told now."""
+        return stream_time - self.heard_at > self.silence_limit and not self.is_silent
+
     def check_silence(self, stream_time: float) -> list[Alert]:
         """The machine's own silence, when the stream has gone on to `stream_time` without it."""
         return self._judge_silence(stream_time - self.heard_at, stream_time)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, fields
 
+from scrnn_stream.joining import Joining
 from scrnn_stream.limits import Limits
 
 ALERTS_PER_DAY = 1.0  # where the user does not say
@@ -33,6 +34,8 @@ class Settings:
         Most machines of a partition (or file). A record of one more is refused.
     limits
         What is known of single sensors.
+    joining
+        How readings that come one by one are put together; None: each message is a record.
     """
 
     alerts_per_day: float | None = None
@@ -42,6 +45,7 @@ class Settings:
     max_sensors: int = MAX_SENSORS
     max_known_machines: int = MAX_KNOWN_MACHINES
     limits: Limits = field(default_factory=Limits)
+    joining: Joining | None = None
 
     def __post_init__(self) -> None:
         if self.alerts_per_day is not None and self.alerts_per_week is not None:
@@ -60,7 +64,7 @@ class Settings:
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """Of the plain ones, that are options of the command too."""
-        return tuple(f.name for f in fields(cls) if f.name != "limits")
+        return tuple(f.name for f in fields(cls) if f.name not in ("limits", "joining"))
 
     @property
     def budget_per_day(self) -> float:

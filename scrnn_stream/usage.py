@@ -9,7 +9,7 @@ from pathlib import Path
 EXACTLY_ONCE = "exactly-once"
 DELIVERIES = (EXACTLY_ONCE, "at-least-once")
 FORMATS = ("auto", "wide", "long")
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+SECONDS = {"ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 class UsageError(Exception):
@@ -26,9 +26,11 @@ def writable(directory: Path, option: str) -> None:
         raise UsageError(f"{option} {directory}: cannot be written to; name another directory")
 
 
-def seconds(span: str, option: str) -> float:
-    """A span of time such as 90m or 7d."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw])", span.strip())
-    if match is None or not float(match[1]):
-        raise UsageError(f"{option} {span}: is no span of time; write a number and s, m, h, d or w, such as 12h or 7d")
+def seconds(span: str, option: str, *, may_be_none: bool = False) -> float:
+    """A span of time such as 90m or 7d, above 0 or, where none will do, 0."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|[smhdw])", span.strip())
+    if match is None or (not float(match[1]) and not may_be_none):
+        raise UsageError(
+            f"{option} {span}: is no span of time; write a number and ms, s, m, h, d or w, such as 12h or 7d"
+        )
     return float(match[1]) * SECONDS[match[2]]

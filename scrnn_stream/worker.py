@@ -108,6 +108,7 @@ class Worker:
         while not stop():
             batch = self.source.poll(timeout_s)
             if batch is None:
+                self._end()
                 break
             self._take(batch)
         self._checkpoint()
@@ -156,6 +157,15 @@ class Worker:
         if replayed and not self.is_replaying:  # what was learned again is kept, even if nothing more comes
             self._checkpoint()
 
+    def _end(self) -> None:
+        """Of a source that ended for good, readings that wait for others are judged as they are; files begin anew."""
+        if self.source.is_live:
+            return
+        outcome = self.pipeline.finish(self.observe)
+        if outcome.alerts:
+            self._tell(outcome)
+            self._finish()
+
     def _split(self, messages: list[Record | Rejected]) -> tuple[list[Record | Rejected], list[Record | Rejected]]:
         """Those before the offset from which a partition is live, and the others."""
         if not self.is_replaying:  # nearly always
@@ -194,11 +204,13 @@ class Worker:
         return [p for p in waiting if self._next[p] >= self._live_from[p] or p in going_on]
 
     def _process(self, messages: list[Record | Rejected]) -> None:
-        outcome = self._learn(messages, self.observe)
+        self._tell(self._learn(messages, self.observe))
+        self.counts.n_records += len(messages)
+
+    def _tell(self, outcome: Outcome) -> None:
         self._send(outcome.alerts)
         for rejected in outcome.rejected:
             self.sink.reject(rejected)
-        self.counts.n_records += len(messages)
         self.counts.n_rejected += len(outcome.rejected)
 
     def _send(self, alerts: list[Alert]) -> None:
@@ -232,18 +244,19 @@ class Worker:
     def _check_idle(self) -> bool:
         """A partition without data has no stream time: its machines' silence is judged by the wall clock.
 
-        True if there was something to tell.
+        True if something came of it.
         """
-        n_before = self.counts.n_alerts
+        has_done = False
         now = self.clock()
         for partition, offset in self._next.items() if self.source.is_live else ():
             idle_s = now - self._heard_at.setdefault(partition, now)
             if idle_s > 1.0 and offset >= self._live_from[partition]:
-                alerts = self.pipeline.check_idle(partition, idle_s)
+                alerts, until = self.pipeline.check_idle(partition, idle_s)
                 self._send(alerts)
-                for alert in alerts:
-                    self._silence_told[partition] = alert.raised or -math.inf
-        return self.counts.n_alerts > n_before
+                if until is not None:
+                    self._silence_told[partition] = until
+                    has_done = True
+        return has_done
 
     def _start(self, partition: Partition, committed: int) -> None:
         self.pipeline.drop(partition)

@@ -78,6 +78,7 @@ def test_replay_says_who_is_still_learning_at_the_end(recording: Path, capsys: p
         (["run", "--checkpoints", "s4://bucket/models"], "unknown protocol 's4'"),
         (["run", "--checkpoints", "{recording}.state", "--warmup", "7 moons"], "--warmup"),
         (["run", "--max-machines", "2.5"], "whole number"),
+        (["run", "--stop-within", "soon"], "must be a number above 0, got 'soon'"),
         (["run", "--topics", "x"], "--topics"),
         (["forecast"], "forecast"),
     ],

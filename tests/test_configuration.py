@@ -9,6 +9,7 @@ import pytest
 
 from connectors.layout import Layout
 from scrnn_stream.configuration import DEFAULTS, Configuration, configuration
+from scrnn_stream.joining import Joining
 from scrnn_stream.limits import SensorLimits
 from scrnn_stream.usage import UsageError
 
@@ -102,6 +103,19 @@ def test_tables_say_how_messages_are_read(tmp_path: Path) -> None:
     assert read(tmp_path, text, format="wide").layout.form == "wide"
 
 
+@pytest.mark.parametrize(
+    ("text", "joining"),
+    [
+        ("", None),
+        ('join = "0s"', Joining(0.0, 0.0)),
+        ('join = "500ms"\nlateness = "10s"', Joining(0.5, 10.0)),
+        ('join = "2s"', Joining(2.0, 2.0)),
+    ],
+)
+def test_readings_are_joined_where_the_user_says_so(tmp_path: Path, text: str, joining: Joining | None) -> None:
+    assert read(tmp_path, text).settings.joining == joining
+
+
 def test_tables_hold_the_client_s_options_and_the_limits_of_sensors(tmp_path: Path) -> None:
     config = read(
         tmp_path,
@@ -131,6 +145,10 @@ def test_tables_hold_the_client_s_options_and_the_limits_of_sensors(tmp_path: Pa
         ("[fields]\nmachin = 'a'", ["unknown [fields] key 'machin'", "did you mean 'machine'?"]),
         ("[fields]\nmachine = 7", ["[fields] machine must name a field, got 7"]),
         ("[units]\nflow = 7", ["[units] flow must be a unit such as 'bar', got 7"]),
+        ("lateness = '5s'", ["--lateness 5s is for readings that are joined; give --join"]),
+        ("join = '5s'\nlateness = '1s'", ["--lateness 1s is below --join 5s"]),
+        ("join = 'soon'", ["--join soon: is no span of time"]),
+        ("join = 5", ["join must be text, got 5"]),
         ("units = 7", ["units must be a table, as in [units]; got 7"]),
         ("format = 'xml'", ["format must be auto or wide or long, got 'xml'"]),
         ("=", ["not TOML"]),
@@ -142,6 +160,7 @@ def test_tables_hold_the_client_s_options_and_the_limits_of_sensors(tmp_path: Pa
         ("alerts_per_day = 1\nalerts_per_week = 3", ["give one of them"]),
         ("accept_after = 1.5", ["accept_after must be a whole number, got 1.5"]),
         ("max_machines = 2.5", ["max_machines must be a whole number, got 2.5"]),
+        ("checkpoint_every = inf", ["checkpoint_every must be a number above 0, got inf"]),
         ("max_machines = 0", ["max_machines must be a number above 0, got 0"]),
         ("delivery = 'twice'", ["delivery must be exactly-once or at-least-once, got 'twice'"]),
         ("topic = 1", ["topic must be text, got 1"]),

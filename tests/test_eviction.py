@@ -144,10 +144,10 @@ def test_an_evicted_machine_falls_silent_in_the_second_in_which_it_would_have(
     first = [record for record in records if record.machine == records[0].machine][:110]
     here, (there, _) = Pipeline(), evicted(first, tmp_path)
     here.process(first)
-    assert there.check_idle(A, 500.0) == here.check_idle(A, 500.0) == []
+    assert there.check_idle(A, 500.0) == here.check_idle(A, 500.0) == ([], None)
     assert there.n_in_memory == 0
-    (alert,) = there.check_idle(A, 5000.0)
-    assert bits([alert]) == bits(here.check_idle(A, 5000.0))
+    (alert,) = there.check_idle(A, 5000.0).alerts
+    assert bits([alert]) == bits(here.check_idle(A, 5000.0).alerts)
     assert (alert.kind, there.n_in_memory) == ("silent", 1)
     there.evict(0)
     assert there.n_in_memory == 1  # the store does not know yet that this was told

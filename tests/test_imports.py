@@ -6,16 +6,16 @@ from pathlib import Path
 import scrnn_stream
 
 CORE = (
-    "_compile encoding frames channels records limits store masking",
-    "_algebra least_squares precision alert episodes continuity simulate settings ranges segments ledger",
-    "season",
+    "_compile encoding frames rhythm channels records limits store masking",
+    "_algebra least_squares precision alert episodes continuity simulate joining ranges segments ledger",
+    "season settings",
     "places",
     "_simd _layout features picture extremes",
     "calibration inputs",
     "_kernels absorbing surprise targets",
     "network evidence readout",
-    "fleet judging wording predictor",
-    "machines course symbols",
+    "fleet judging wording predictor guides mixing intervals",
+    "machines course known symbols",
     "anomaly forecasting regression classification transformation events checkpoint protocols chart",
     "detector_fleet trail messages report keeper",
     *("casebook", "sensor_watch", "monitor", "register", "pipeline", "worker"),
@@ -45,6 +45,7 @@ def test_the_public_names_are_these() -> None:
         "SCRNNEventDetector",
         "SCRNNFeatures",
         "SCRNNFleet",
+        "SCRNNForecaster",
         "SCRNNRegressor",
         "Surprise",
     ]

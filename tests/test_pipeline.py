@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from connectors.codecs import decode_json
+from connectors.codecs import decode_json, encode_alert
 from scrnn_stream.alert import Alert
 from scrnn_stream.encoding import decode, encode
-from scrnn_stream.pipeline import MAX_FUTURE_S, MAX_LEAP_S, Outcome, Pipeline
+from scrnn_stream.pipeline import EARLIEST_S, LATEST_S, MAX_FUTURE_S, MAX_LEAP_S, Outcome, Pipeline
 from scrnn_stream.records import Partition, Position, Record, Rejected
 from scrnn_stream.settings import Settings
 from scrnn_stream.simulate import simulate_fleet
@@ -269,10 +269,10 @@ def test_a_leap_in_a_file_is_refused_and_the_stream_goes_on() -> None:
     assert [rejected.position.offset for rejected in outcome.rejected] == [1]
 
 
-@pytest.mark.parametrize("time", [math.nan, math.inf, -math.inf])
-def test_a_time_that_is_no_number_is_refused(time: float) -> None:
+@pytest.mark.parametrize("time", [math.nan, math.inf, -math.inf, 1.7e12, EARLIEST_S - 1])
+def test_a_time_that_is_no_number_or_no_date_is_refused(time: float) -> None:
     assert refused(at(START, 0), at(time, 1))
-    assert refused(at(time, 0))
+    assert "outside the years 1 to 8999" in refused(at(time, 0, received=time))
 
 
 def test_a_sensor_with_the_name_of_the_time_is_refused() -> None:
@@ -280,6 +280,18 @@ def test_a_sensor_with_the_name_of_the_time_is_refused() -> None:
     named_so = decode_json(message, Position(LOG, 1), received=START + 60)
     assert isinstance(named_so, Record)
     assert refused(at(START, 0), named_so) == "sensor 'timestamp' has the name of the time: rename it"
+
+
+@pytest.mark.parametrize("first", [EARLIEST_S, LATEST_S - 300 * 60.0])
+def test_what_is_told_at_the_ends_of_time_can_be_written(first: float) -> None:
+    pipeline = Pipeline()
+    times = [first + 60.0 * n for n in range(300)]
+    records = [
+        Record(Position(LOG, n), "m", time, {"a": float(min(n % 7, 400 - 2 * n))}) for n, time in enumerate(times)
+    ]
+    alerts = [*pipeline.process(records).alerts, *pipeline.check_idle(LOG, 1e6)]
+    assert {alert.kind for alert in alerts} >= {"silent"}
+    assert all(encode_alert(alert) for alert in alerts)
 
 
 def test_a_message_that_was_refused_before_passes_through_in_its_place() -> None:
@@ -325,10 +337,10 @@ def test_a_machine_that_never_returns_is_told_once() -> None:
 def test_a_partition_that_is_idle_as_a_whole_is_judged_by_the_wall_clock() -> None:
     pipeline = Pipeline()
     pipeline.process(interleaved(steady("a", range(200)), steady("b", range(200))))
-    assert pipeline.check_idle(LOG, 300.0) == []
-    assert sorted(alert.machine for alert in pipeline.check_idle(LOG, 1200.0)) == ["a", "b"]
-    assert pipeline.check_idle(LOG, 2400.0) == []
-    assert pipeline.check_idle(Partition("never seen", 0), 1e9) == []
+    assert pipeline.check_idle(LOG, 300.0) == ([], None)
+    assert sorted(alert.machine for alert in pipeline.check_idle(LOG, 1200.0).alerts) == ["a", "b"]
+    assert pipeline.check_idle(LOG, 2400.0) == ([], None)
+    assert pipeline.check_idle(Partition("never seen", 0), 1e9) == ([], None)
 
 
 @pytest.mark.parametrize("order", [["fan", "mill", "pump"], ["pump", "mill", "fan"]])

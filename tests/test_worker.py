@@ -11,7 +11,7 @@ import pytest
 from scrnn_stream.alert import Alert
 from scrnn_stream.checkpoint import Checkpoint, CheckpointStore, Keepable
 from scrnn_stream.encoding import decode
-from scrnn_stream.pipeline import Outcome, Pipeline
+from scrnn_stream.pipeline import Idle, Outcome, Pipeline
 from scrnn_stream.records import Batch, Partition, Position, Rebuilt, Record, Rejected
 from scrnn_stream.worker import Counts, Worker
 from tests.keeping import Thing, numbers
@@ -158,8 +158,8 @@ class Tally:
                 outcome.alerts.append(alert(f"{message.position}:{n}", message.position))
         return outcome
 
-    def check_idle(self, *_: object) -> list[Alert]:
-        return []
+    def check_idle(self, *_: object) -> Idle:
+        return Idle([], None)
 
     def recall_silence(self, *_: object) -> None: ...
 

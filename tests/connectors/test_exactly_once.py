@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,15 +37,23 @@ MOMENTS = [  # of one run, each the end of a process of its own
 class Plant:
     """The plant's records in a topic, with some junk between them, and services that watch it."""
 
-    def __init__(self, address: str, path: Path, records: list[Record]) -> None:
-        self.address, self.path, self.n_messages = address, path, 0
-        create_topics(address, {"plant": PARTITIONS})
+    def __init__(
+        self,
+        address: str,
+        path: Path,
+        records: list[Record],
+        encode: Callable[[Record], list[bytes]] = lambda record: [encode_record(record)],
+        topic: str = "plant",
+        options: tuple[str, ...] = (),
+    ) -> None:
+        self.address, self.path, self.n_messages, self.topic, self.options = address, path, 0, topic, options
+        create_topics(address, {topic: PARTITIONS})
         producer = KafkaProducer(bootstrap_servers=address, linger_ms=20)
         for number, record in enumerate(records):
             partition = len(record.machine) % PARTITIONS
-            values = [encode_record(record)] + [b"{junk"] * (number % 300 == 7)
+            values = encode(record) + [b"{junk"] * (number % 300 == 7)
             for value in values:
-                producer.send("plant", value, key=record.machine.encode(), partition=partition)
+                producer.send(topic, value, key=record.machine.encode(), partition=partition)
             self.n_messages += len(values)
         producer.close()
 
@@ -52,9 +62,10 @@ class Plant:
     ) -> list[str]:
         create_topics(self.address, {f"{name}-alerts": PARTITIONS, f"{name}-dead": 1})
         command = program({"max_poll_records": size}, when, step, n, topic)
-        command += ["--log-level", "warning", "run", "--brokers", self.address, "--topic", "plant", "--group", name]
+        command += ["--log-level", "warning", "run", "--brokers", self.address, "--topic", self.topic, "--group", name]
         command += ["--alerts-topic", f"{name}-alerts", "--dead-letter-topic", f"{name}-dead", "--instance", "worker"]
-        command += ["--max-machines", "2"] if name == "killed" else []  # of four
+        command += ["--max-machines", "2"] if name.startswith("killed") else []  # of four
+        command += self.options
         return [*command, "--checkpoints", str(self.path / name), "--checkpoint-every", "0.2"]
 
     def run(self, name: str, size: int = 500) -> None:
@@ -73,9 +84,8 @@ class Plant:
         assert service.returncode == 0
         consumer.close()
 
-    @staticmethod
-    def n_done(consumer: KafkaConsumer) -> int:
-        return sum(consumer.committed(TopicPartition("plant", number)) or 0 for number in range(PARTITIONS))
+    def n_done(self, consumer: KafkaConsumer) -> int:
+        return sum(consumer.committed(TopicPartition(self.topic, number)) or 0 for number in range(PARTITIONS))
 
     def told(self, name: str) -> Told:
         return {**read_committed(self.address, f"{name}-alerts"), **read_committed(self.address, f"{name}-dead")}
@@ -106,6 +116,27 @@ def test_killed_at_any_step_of_a_transaction_nothing_is_lost_doubled_or_differen
     assert watched.told("killed") == undisturbed
     everything = read_topic(watched.address, "killed-alerts", isolation="read_uncommitted")
     assert len(everything) > len(read_topic(watched.address, "killed-alerts"))  # some were killed with alerts out
+
+
+def in_long_json(record: Record) -> list[bytes]:
+    """A message for each reading."""
+    place = {"machine": record.machine, "timestamp": record.time}
+    return [json.dumps({**place, "sensor": s, "value": value}).encode() for s, value in record.values.items()]
+
+
+def test_killed_with_readings_that_wait_for_others_nothing_is_lost_doubled_or_different(
+    apache_kafka: ApacheKafka, plant: list[Record], tmp_path: Path
+) -> None:
+    options = ("--join", "0s", "--lateness", "90s", "--format", "long")
+    singly = Plant(apache_kafka.address, tmp_path, plant[1900:3000], in_long_json, "readings", options)
+    singly.run("joined")
+    told = singly.told("joined")
+    assert sum(len(values) for values in told.values()) > 6
+    for when, step, n in (MOMENTS[0], MOMENTS[4], MOMENTS[3]):
+        killed = subprocess.run(singly.command("killed-joined", 41, when, step, n), timeout=PATIENCE_S)
+        assert killed.returncode == -signal.SIGKILL
+    singly.run("killed-joined", 41)
+    assert singly.told("killed-joined") == told
 
 
 # -- one transaction --------------------------------------------------------------------------------------------------
