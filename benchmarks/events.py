@@ -12,7 +12,7 @@ plant    perplexity of all events by lag, and at one lag of those that a cause d
 upset    perplexity, in the second half, of the one alarm that each cause leads to: a guess has 4
 faults   wrong alarms and events out of order in the plant's log at lag 200: area under the curve and average precision
          in the second half of each, scored by the probability of all events no more probable than the one that came.
-         Alarms that were exceptions before any fault was brought in, and the event after one out of order, are left out.
+         Alarms that were exceptions before any fault was brought in are left out, and events after one out of order.
 """
 
 from __future__ import annotations
