@@ -80,7 +80,6 @@ class Pipeline:
         message = None
         for message in messages:
             stream = self._stream(message.position.partition)
-            stream.next_offset = message.position.offset + 1
             judged = stream.process(message) if isinstance(message, Record) else [(message, _unjudged())]
             outcome.take(judged, observe)
         self._last = message if isinstance(message, Record) else None
@@ -229,7 +228,6 @@ class _Stream:
         self.pipeline = pipeline
         self.entries: dict[str, Entry] = {}  # in the order in which they were first heard
         self.time = -math.inf
-        self.next_offset = 0
         self.n_duplicates = 0
         self._next_check = math.inf  # stream time before which no machine can be silent
 
@@ -356,13 +354,12 @@ class _Stream:
         """What is known beside the machines, as plain data."""
         return {
             "time": self.time,
-            "next_offset": self.next_offset,
             "n_duplicates": self.n_duplicates,
             "next_check": self._next_check,
         }
 
     def set_numbers(self, state: dict[str, Any]) -> None:
-        self.time, self.next_offset = state["time"], state["next_offset"]
+        self.time = state["time"]
         self.n_duplicates, self._next_check = state["n_duplicates"], state["next_check"]
 
 
