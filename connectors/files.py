@@ -103,9 +103,10 @@ class FileSource:
             return Batch([], {}, frozenset())
         try:
             messages = list(itertools.islice(self._rows, BATCH_ROWS))
+            messages += itertools.islice(self._rows, len(self._rows.rest))  # a batch ends with a row
         except _BROKEN as error:
             raise InputError(f"{self._partition.topic}: cannot be read further: {error}") from error
-        self._next_row += len(messages)
+        self._next_row = self._rows.row
         if len(messages) < BATCH_ROWS:
             self._close()
         return Batch(messages, {}, frozenset())
@@ -161,7 +162,8 @@ def _rows(stream: BinaryIO | gzip.GzipFile, path: str, partition: Partition, cho
     if first is None:
         raise InputError(f"{partition.topic}: is empty; it needs a header and rows, or JSON lines")
     first = first.removeprefix(b"\xef\xbb\xbf")  # the byte order mark that spreadsheets write
-    if Path(path.removesuffix(".gz")).suffix.lower() in _JSON_SUFFIXES or first.lstrip().startswith(b"{"):
+    starts = b"[" if choice.layout.form == "senml" else b"{"
+    if Path(path.removesuffix(".gz")).suffix.lower() in _JSON_SUFFIXES or first.lstrip().startswith(starts):
         return JsonRows(itertools.chain([first], lines), partition, choice)
     return CsvRows(_text(first), map(_text, lines), partition, choice)
 

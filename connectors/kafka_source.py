@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka import errors as kafka_errors
@@ -17,6 +17,7 @@ from kafka.structs import MemberState
 from scrnn_stream.records import Batch, Partition, Position, Record, Rejected
 
 from .codecs import decode_json
+from .formats import Decode
 from .kafka_client import CLOSE_TIMEOUT_S, connect, explained
 from .kafka_knock import CONNECT_TIMEOUT_MS, READ, knock, missing_topic
 from .kafka_sink import KafkaSink
@@ -38,14 +39,6 @@ _COMMIT_REFUSED = (
     kafka_errors.RebalanceInProgressError,
     kafka_errors.UnknownMemberIdError,
 )
-
-
-class Decode(Protocol):
-    """Message bytes to a record or a dead letter, as :func:`connectors.codecs.decode_json` does it."""
-
-    def __call__(
-        self, payload: bytes, position: Position, *, key: bytes | None, received: float | None
-    ) -> Record | Rejected: ...
 
 
 class _Changes(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -311,7 +304,8 @@ class KafkaSource:
         for message in fetched:
             received = message.timestamp / 1000 if message.timestamp >= 0 else None
             position = Position(partition, message.offset)
-            yield self.decode(message.value or b"", position, key=message.key, received=received)
+            decoded = self.decode(message.value or b"", position, key=message.key, received=received)
+            yield from decoded if isinstance(decoded, list) else (decoded,)
         self._next[part] = fetched[-1].offset + 1
 
 

@@ -6,14 +6,17 @@ import csv
 import difflib
 import math
 import shlex
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from scrnn_stream.records import Partition, Position, Record, Rejected
 
-from .codecs import decode_json, parse_object, shorten
+from .codecs import parse_object
+from .formats import decoder
 from .layout import Layout
+from .readings import shorten
 from .times import TIME_NAMES, parse_time
 
 DELIMITERS = ",;\t|"
@@ -49,27 +52,35 @@ class JsonRows:
         self._lines = (line for line in lines if line.strip())
         self._partition = partition
         self._choice = choice
-        self._row = 0
+        self.row = 0  # the next one
+        self.rest: deque[Record | Rejected] = deque()  # of the row before it
         layout = choice.layout
         times = layout.times if choice.time is None else (choice.time, *TIME_NAMES)
         ignore = layout.ignore | choice.ignore
         self._layout = replace(layout, machine=choice.key or layout.machine, times=times, ignore=ignore)
+        self._decode = decoder(self._layout)
 
     def __iter__(self) -> Iterator[Record | Rejected]:
         return self
 
     def __next__(self) -> Record | Rejected:
+        if self.rest:
+            return self.rest.popleft()
         line = next(self._lines)
-        if self._row == 0:
+        if self.row == 0 and self._layout.form != "senml":
             self._check_first(line)
-        position = Position(self._partition, self._row)
-        self._row += 1
-        return decode_json(line, position, key=self._partition.topic.encode(errors="replace"), layout=self._layout)
+        position = Position(self._partition, self.row)
+        self.row += 1
+        decoded = self._decode(line, position, key=self._partition.topic.encode(errors="replace"), received=None)
+        if not isinstance(decoded, list):
+            return decoded
+        self.rest.extend(decoded[1:])
+        return decoded[0]
 
     def skip(self, n_rows: int) -> None:
         """Pass over rows without decoding them."""
         for _ in zip(range(n_rows), self._lines, strict=False):
-            self._row += 1
+            self.row += 1
 
     def _check_first(self, line: bytes) -> None:
         try:
@@ -101,15 +112,16 @@ class CsvRows:
             raise InputError(f"{partition.topic}: its header is not CSV: {error}") from error
         self._columns = _columns(partition.topic, names, choice)
         self._rows = csv.reader(self._keep(lines), delimiter=delimiter)
-        self._row = 0
+        self.row = 0  # the next one
+        self.rest: deque[Record | Rejected] = deque()  # none: a row is a message
 
     def __iter__(self) -> Iterator[Record | Rejected]:
         return self
 
     def __next__(self) -> Record | Rejected:
         cells = self._next_cells()
-        position = Position(self._partition, self._row)
-        self._row += 1
+        position = Position(self._partition, self.row)
+        self.row += 1
         if isinstance(cells, str):
             return self._reject(position, cells)
         if len(cells) != len(self._columns.names):
@@ -123,7 +135,7 @@ class CsvRows:
                 self._next_cells()
             except StopIteration:
                 return
-            self._row += 1
+            self.row += 1
 
     def _next_cells(self) -> list[str] | str:
         """The cells of the next row, or the reason why it has none."""

@@ -152,7 +152,9 @@ def _add_run(run: argparse.ArgumentParser) -> None:
 
 
 def _add_format(parser: argparse.ArgumentParser, what: str) -> None:
-    parser.add_argument("--format", choices=FORMATS, help=f"what {what}; auto: wide or long, each by itself [auto]")
+    parser.add_argument(
+        "--format", choices=FORMATS, help=f"what {what}; auto: wide or long JSON, each by itself [auto]"
+    )
 
 
 def _add_joining(parser: argparse.ArgumentParser) -> None:

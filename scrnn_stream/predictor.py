@@ -128,7 +128,13 @@ class Predictor:
     # -- learning -----------------------------------------------------------------------------------------------------
 
     def learn(self, x: Mapping[Any, Any], y: Any, lr: float | None = None) -> None:
-        """Take the record x in and learn that y was its target; with a missing y time moves, and no weight."""
+        """Take the record x in and learn that y was its target.
+
+        With a missing y time moves, and no weight; what was expected is then the last target of the next record.
+        """
+        last = self.target.recalled(y)
+        if last is None and self._last is not None:
+            last = self.target.recalled(self.predict(x))
         self.target.admit(y)
         raw = self.inputs.admit(self._with_last(x, self._last))
         self._make_room()
@@ -137,8 +143,7 @@ class Predictor:
             self._learn(self.network, self.inputs.scaled(raw), self.target.vector(y, self._last))
         self.inputs.follow(raw)
         self.target.follow(y, self._last)
-        last = self.target.recalled(y)
-        self._last = self._last if last is None else last
+        self._last = last
 
     def _with_last(self, x: Mapping[Any, Any], last: Any) -> Mapping[Any, Any]:
         return {**x, LAST: last} if self.recalls else x

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import functools
 import logging
 import math
 import os
@@ -17,9 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from connectors.codecs import decode_json
+from connectors.formats import Decode, decoder
 from connectors.kafka import KafkaSink, KafkaSource
-from connectors.kafka_source import Decode
 from scrnn_stream.checkpoint import CheckpointStore
 from scrnn_stream.configuration import configuration
 from scrnn_stream.endpoint import Endpoint
@@ -46,7 +44,7 @@ def serve(options: argparse.Namespace) -> int:
     pipeline = Pipeline(settings)
     warmup_s = seconds(config["warmup"], "--warmup") if config["warmup"] is not None else math.inf
     store = _store(config)
-    source, sink = _ends(config, client, functools.partial(decode_json, layout=asked.layout))
+    source, sink = _ends(config, client, decoder(asked.layout))
     told = notifications(asked.notify)
     worker = Worker(
         source,

@@ -15,8 +15,11 @@ TIMEOUT_S = 120
 POINTS = {  # a line that the program prints
     "quickstart.py": r"to blame: vibration",
     "river_pipeline.py": r"ROC AUC of the scores: 0\.[89]\d\d",
+    "regression.py": r"the model +0\.\d\d",
+    "features.py": r"features \| logistic regression +[89]\d%",
     "replay_file.py": r"\S+ firing   stuck   pump-1: flow has repeated one reading for \d+ records; .*",
     "kafka_worker.py": r"firing   warning  pump-1: flow has repeated one reading for \d+ records; .*",
+    "forecast.py": r"2[0-4] of 24 months lie in their 90 % interval; the forecast is off by [3-9]\.\d% on average",
 }
 
 

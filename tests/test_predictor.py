@@ -207,6 +207,15 @@ def test_a_missing_target_moves_time_and_no_weight(make: Callable[[], Predictor]
     assert encode(predictor.target.to_state()) == encode(told_before)
 
 
+def test_what_was_expected_stands_for_a_missing_target() -> None:
+    predictor, twin = fed(of_number(), 500), fed(of_number(), 500)
+    xs = [x for x, _ in stream(508)[500:]]
+    ahead = predictor.run(xs)
+    for x, expected in zip(xs, ahead, strict=True):
+        assert twin.predict(x) == pytest.approx(expected, abs=0.2)  # of 12; scales move
+        twin.learn(x, None)
+
+
 def test_the_learning_rate_may_change_at_any_time() -> None:
     one, other = fed(of_number(), 100), fed(of_number(), 100)
     for x, y in stream(200)[100:]:

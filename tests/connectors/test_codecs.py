@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from connectors.codecs import (
     MAX_DEAD_LETTER_BYTES,
     MAX_MESSAGE_BYTES,
-    MAX_SENSORS,
     decode_alert,
     decode_json,
     encode_alert,
@@ -19,6 +18,7 @@ from connectors.codecs import (
     encode_record,
     encode_rejected,
 )
+from connectors.readings import MAX_SENSORS
 from connectors.times import format_time, parse_time
 from scrnn_stream.alert import Alert, SensorEvidence
 from scrnn_stream.records import Partition, Position, Rebuilt, Record, Rejected
@@ -182,7 +182,7 @@ def test_an_alert_is_a_cloud_event_with_null_for_nan() -> None:
     assert event == {
         "specversion": "1.0", "id": "pump-1/anomaly/17/firing", "source": "/scrnn-stream",
         "type": "io.scrnn-stream.alert.firing", "subject": "pump-1", "time": "2026-01-05T08:00:00Z",
-        "datacontenttype": "application/json",
+        "datacontenttype": "application/json", "dataschema": "urn:scrnn-stream:schema:alert:1",
     }  # fmt: skip
     assert data["position"] == {"topic": "sensors", "partition": 3, "offset": 17}
     assert data["sensors"][0]["trail_reading"] == [1.5, None]

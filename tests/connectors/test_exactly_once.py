@@ -124,19 +124,43 @@ def in_long_json(record: Record) -> list[bytes]:
     return [json.dumps({**place, "sensor": s, "value": value}).encode() for s, value in record.values.items()]
 
 
-def test_killed_with_readings_that_wait_for_others_nothing_is_lost_doubled_or_different(
-    apache_kafka: ApacheKafka, plant: list[Record], tmp_path: Path
+class InPacks:
+    """A SenML pack for each three records of a machine."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[str, list[dict[str, object]]] = {}
+
+    def __call__(self, record: Record) -> list[bytes]:
+        pack = self.waiting.setdefault(record.machine, [])
+        pack += [{"n": f"{record.machine}/{s}", "t": record.time, "v": value} for s, value in record.values.items()]
+        return [json.dumps(self.waiting.pop(record.machine)).encode()] if len(pack) == 6 else []
+
+
+@pytest.mark.parametrize(
+    ("topic", "encode", "options"),
+    [
+        ("readings", in_long_json, ("--format", "long", "--join", "0s", "--lateness", "90s")),
+        ("packs", InPacks(), ("--format", "senml")),
+    ],
+)
+def test_readings_that_wait_and_messages_of_several_records_are_judged_once_whatever_is_killed(
+    apache_kafka: ApacheKafka,
+    plant: list[Record],
+    tmp_path: Path,
+    topic: str,
+    encode: Callable[[Record], list[bytes]],
+    options: tuple[str, ...],
 ) -> None:
-    options = ("--join", "0s", "--lateness", "90s", "--format", "long")
-    singly = Plant(apache_kafka.address, tmp_path, plant[1900:3000], in_long_json, "readings", options)
-    singly.run("joined")
-    told = singly.told("joined")
+    watched = Plant(apache_kafka.address, tmp_path, plant[1900:3000], encode, topic, options)
+    watched.run(topic)
+    told = watched.told(topic)
     assert sum(len(values) for values in told.values()) > 6
-    for when, step, n in (MOMENTS[0], MOMENTS[4], MOMENTS[3]):
-        killed = subprocess.run(singly.command("killed-joined", 41, when, step, n), timeout=PATIENCE_S)
-        assert killed.returncode == -signal.SIGKILL
-    singly.run("killed-joined", 41)
-    assert singly.told("killed-joined") == told
+    killed = f"killed-{topic}"
+    for when, step, n in (MOMENTS[0], MOMENTS[4]):
+        died = subprocess.run(watched.command(killed, 41, when, step, n), timeout=PATIENCE_S)
+        assert died.returncode == -signal.SIGKILL
+    watched.run(killed, 41)
+    assert watched.told(killed) == told
 
 
 # -- one transaction --------------------------------------------------------------------------------------------------

@@ -1,0 +1,30 @@
+"""What messages are made of: for each format, how bytes become records."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Protocol
+
+from scrnn_stream.records import Position, Record, Rejected
+
+from .codecs import decode_json
+from .layout import Layout
+from .senml import decode_senml
+
+
+class Decode(Protocol):
+    """Message bytes to a record or a dead letter, or to several, as :func:`connectors.codecs.decode_json` does it.
+
+    All that comes of one message has its position, and is delivered in one batch.
+    """
+
+    def __call__(
+        self, payload: bytes, position: Position, *, key: bytes | None, received: float | None
+    ) -> Record | Rejected | list[Record | Rejected]: ...
+
+
+def decoder(layout: Layout) -> Decode:
+    """How messages of that layout are read."""
+    if layout.form == "senml":
+        return partial(decode_senml, layout=layout)
+    return partial(decode_json, layout=layout)
