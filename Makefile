@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+AUDIT := $(VENV)/audit
 
-.PHONY: help demo test chaos lint format clean
+.PHONY: help demo test chaos fuzz audit lint format clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -22,7 +23,15 @@ test: lint  ## lint, types, tests, doctests, and the kernels without their compi
 chaos: $(STAMP)  ## workers and brokers of a real Kafka killed for half an hour: is everything told exactly once?
 	$(BIN)/python -m benchmarks.chaos
 
-lint: $(STAMP)  ## style and types
+fuzz: $(STAMP)  ## a million inputs that try to hurt, through every way in; some 20 minutes
+	$(BIN)/python -m benchmarks.fuzz
+
+audit: $(STAMP)  ## known vulnerabilities of what is installed; says so where nobody could be asked
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.7'
+	$(BIN)/python -m benchmarks.audit $(AUDIT)/bin/python -m pip_audit
+
+lint: $(STAMP)  ## style, insecure code, and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -59,30 +59,41 @@ class Service:
     ----------
     delivery
         As `scrnn-stream run --delivery` takes it.
+    options, config
+        Further options, and the configuration file.
     """
 
-    def __init__(self, address: str, delivery: str) -> None:
-        self.address, self.delivery = address, delivery
+    def __init__(self, address: str, delivery: str, options: Sequence[str] = (), config: str = CONFIG) -> None:
+        self.address, self.delivery, self.options, self.config = address, delivery, options, config
 
     def __enter__(self) -> Service:
         create_topics(self.address, {TOPIC: N_PARTITIONS, ALERTS: 1})
         self._directory = tempfile.TemporaryDirectory(prefix="scrnn-stream-service-")
-        directory = Path(self._directory.name)
-        (directory / "config.toml").write_text(CONFIG)
-        command = [sys.executable, "-W", "ignore", "-m", "scrnn_stream", "--log-level", "warning", "run"]
-        command += ["--config", str(directory / "config.toml"), "--brokers", self.address, "--topic", TOPIC]
-        command += ["--alerts-topic", ALERTS, "--group", GROUP, "--delivery", self.delivery]
-        command += ["--checkpoints", str(directory / "checkpoints"), "--instance", "worker"]
-        self._log = directory / "log"
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, preexec_fn=end_with_parent()
-            )
+        self._start()
         self._consumer = KafkaConsumer(
             bootstrap_servers=self.address.split(","), group_id=GROUP, enable_auto_commit=False
         )
         self._parts = [TopicPartition(TOPIC, number) for number in range(N_PARTITIONS)]
         return self
+
+    def _start(self) -> None:
+        directory = Path(self._directory.name)
+        (directory / "config.toml").write_text(self.config)
+        command = [sys.executable, "-W", "ignore", "-m", "scrnn_stream", "--log-level", "warning", "run"]
+        command += ["--config", str(directory / "config.toml"), "--brokers", self.address, "--topic", TOPIC]
+        command += ["--alerts-topic", ALERTS, "--group", GROUP, "--delivery", self.delivery]
+        command += ["--checkpoints", str(directory / "checkpoints"), "--instance", "worker", *self.options]
+        self._log = directory / "log"
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, preexec_fn=end_with_parent()
+            )
+
+    def start_again(self) -> None:
+        """Kill it, as a machine that loses power does, and start it anew."""
+        self._process.kill()
+        self._process.wait()
+        self._start()
 
     def __exit__(self, *exc: object) -> None:
         self._consumer.close(autocommit=False)

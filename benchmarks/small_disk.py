@@ -20,7 +20,7 @@ def mounts_of_its_own() -> None:
     if _MARK in os.environ or not _runs([*program, "true"]):
         return
     os.environ[_MARK] = "1"
-    os.execvp(program[0], [*program, sys.executable, *sys.orig_argv[1:]])
+    os.execvp(program[0], [*program, sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - itself, and no shell
 
 
 @contextlib.contextmanager

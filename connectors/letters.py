@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -110,8 +109,8 @@ def _words(kind: str) -> str:
 
 
 def _shown(character: str) -> str:
-    """Controls, format characters such as those that turn the direction of writing, surrogates, and line breaks."""
-    if unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp"):
+    """Not printable are controls, what turns the direction of writing, surrogates, line breaks, and odd spaces."""
+    if character.isprintable():
         return character
     number = ord(character)
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import math
+import shlex
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -234,11 +235,13 @@ def _check_named(path: str, name: str | None, names: list[str]) -> None:
 
 
 def _text_column(path: str, name: str, text: str) -> InputError:
-    return InputError(f"{path}: column {name!r} is text ({shorten(text, 20)}); leave it out with --ignore {name}")
+    named = shlex.quote(name) if name.isprintable() else repr(name)
+    return InputError(f"{path}: column {name!r} is text ({shorten(text, 20)}); leave it out with --ignore {named}")
 
 
 def _listed(names: list[str]) -> str:
-    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    """A terminal obeys what it is shown, so what is not printable is written out."""
+    return ", ".join(name if name.isprintable() else repr(name) for name in names[:8]) + ", ..." * (len(names) > 8)
 
 
 def _is_number(text: str) -> bool:

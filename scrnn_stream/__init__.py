@@ -3,6 +3,7 @@
 from scrnn_stream.anomaly import Cause, SCRNNDetector
 from scrnn_stream.detector_fleet import SCRNNDetectorFleet
 from scrnn_stream.fleet import SCRNNFleet
+from scrnn_stream.forecasting import SCRNNForecaster
 from scrnn_stream.network import SCRNN
 from scrnn_stream.regression import SCRNNRegressor
 from scrnn_stream.transformation import SCRNNFeatures
@@ -14,5 +15,6 @@ __all__ = [
     "SCRNNDetectorFleet",
     "SCRNNFeatures",
     "SCRNNFleet",
+    "SCRNNForecaster",
     "SCRNNRegressor",
 ]

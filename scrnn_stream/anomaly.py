@@ -19,6 +19,7 @@ from scrnn_stream.calibration import n_missing
 from scrnn_stream.channels import Quantity
 from scrnn_stream.course import LINES, draw, take
 from scrnn_stream.features import Columns, as_reading
+from scrnn_stream.frames import records
 from scrnn_stream.machines import Machines
 from scrnn_stream.network import SCRNN
 
@@ -134,7 +135,7 @@ class SCRNNDetector(base.AnomalyDetector):
     truncation_length
         Records that the error travels back through the hidden units.
     lr
-        Learning rate of the hidden and context units; the readout needs none.
+        Learning rate of the hidden and context units, which may be changed by `mutate`; the readout needs none.
     grace_period
         Records before the calibration of tails begins.
     accept_after
@@ -191,7 +192,7 @@ class SCRNNDetector(base.AnomalyDetector):
         self.n_context = n_context
         self.memory = memory
         self.truncation_length = truncation_length
-        self.lr = lr
+        self._lr = lr
         self.grace_period = grace_period
         self.accept_after = accept_after
         self.time_key = time_key
@@ -215,9 +216,27 @@ class SCRNNDetector(base.AnomalyDetector):
             self._read(x)
         self._process(is_learning=True)
 
+    def learn_many(self, X: Any) -> None:
+        """Take in the rows of a frame of pandas, polars or pyarrow, one after the other."""
+        for x in records(X):
+            self.learn_one(x)
+
     def explain_one(self, x: dict[Hashable, Any]) -> dict[str, Cause]:
         """What each sensor contributes to the least probable channel of a record. Changes nothing."""
         return self.explain_assessed(self.assess_one(x))
+
+    @property
+    def lr(self) -> float:
+        """Learning rate of the hidden and context units."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        self._lr = self._machine.lr = lr
+
+    @property
+    def _mutable_attributes(self) -> set[str]:
+        return {"lr"}
 
     @property
     def state(self) -> Literal["learning", "ready"]:
@@ -400,6 +419,7 @@ class SCRNNDetector(base.AnomalyDetector):
         if (state["network"] is None) != (state["n_sensors"] == 0):
             raise ValueError("network must be there if there are sensors, and only then")
         self._machine = Machines.from_state(state, (self.grace_period, self.accept_after))
+        self._machine.lr = self.lr
         self._make_room()
 
 

@@ -84,6 +84,15 @@ class Inputs:
         scaled(z, self._table, raw)
         return z
 
+    @property
+    def table(self) -> Array:
+        """The scales (3, D) that `features.scaled` sees through."""
+        return self._table
+
+    def place(self, name: Hashable) -> int:
+        """The column of a number; -1 if there is none of that name."""
+        return self._numbers.get(name, -1)
+
     def _laid_out(self, x: Mapping[Any, Any]) -> tuple[list[float], bool]:
         """The raw vector as a list, and whether there is a column for all that x says."""
         row, is_known = list(self._blank), True

@@ -77,6 +77,16 @@ class Machines:
         return len(self.numbers)
 
     @property
+    def lr(self) -> float:
+        """Learning rate of their networks; 0 where there are none yet."""
+        return float(self._rates[0])
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        if self.network is not None:
+            self._rates[0] = lr
+
+    @property
     def rooms(self) -> tuple[Array, Array, Array]:
         """Scratch space as kernels take it; what one leaves at the beginning of the first is good until the next."""
         return _ROOMS.of(self._room)
@@ -157,6 +167,7 @@ class Machines:
     def one(self, i: int) -> Machines:
         """A copy of machine i on its own."""
         alone = Machines(self.n_sensors, self.network, self.policy)
+        alone.lr = self.lr
         for name in self._KEPT:
             setattr(alone, name, getattr(self, name)[i : i + 1].copy())
         return alone
@@ -166,6 +177,7 @@ class Machines:
         if self.network is None:
             return None
         network = copy.deepcopy(self.network)
+        network.lr = self.lr
         network._network[:] = self.networks[i]
         network._counts[:] = self.counts[i, at.N_COUNTS :]
         return network

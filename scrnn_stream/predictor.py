@@ -83,6 +83,12 @@ class Predictor:
             last = self.target.recalled(all_told[-1])
         return all_told
 
+    def vectors(self) -> tuple[Any, ...]:
+        """Scratch space, the readout and copies of the network, as a kernel wants them that runs it forward."""
+        network = self._present
+        own, counts = network._network.copy(), network._counts.copy()
+        return self._scratch, network._work, self._readout, own, counts, network._shape, network._kind
+
     def state_features(self, *xs: Mapping[Any, Any]) -> tuple[Array, Array]:
         """Hidden and context units, (H,) and (C,), after the records xs, should they come now. Changes nothing."""
         if self.network is None:

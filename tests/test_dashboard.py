@@ -7,11 +7,13 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from benchmarks.panels import Panel, Series, drawn
 from connectors.alertmanager import Alertmanager
 from connectors.notifications import Notifications
 from scrnn_stream.checkpoint import CheckpointStore
@@ -66,3 +68,10 @@ def test_labels_that_are_asked_for_are_there(labels: dict[str, set[str]]) -> Non
         for by in re.findall(r"by \(([^)]*)\)", expression):
             known = set.union(*(labels[name] for name in METRIC.findall(expression)))
             assert set(by.replace(" ", "").split(",")) <= known
+
+
+def test_what_was_answered_is_drawn_panel_by_panel() -> None:
+    line = Series("a <b>", [(0.0, 1.0), (1.0, 3.0)])
+    svg = drawn([Panel("Time & more", "s", ["x"], [line]), Panel("Nothing", "", ["y"], [])])
+    texts = [text.text for text in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+    assert {"Time & more", "a <b>", "3.15 s", "Nothing", "no data"} <= set(texts)

@@ -6,7 +6,7 @@ from pathlib import Path
 import scrnn_stream
 
 CORE = (
-    "_compile encoding frames channels records limits store masking",
+    "_compile encoding frames rhythm channels records limits store masking",
     "_algebra least_squares precision alert episodes continuity simulate joining ranges segments ledger",
     "season settings",
     "places",
@@ -14,8 +14,8 @@ CORE = (
     "calibration inputs",
     "_kernels absorbing surprise targets",
     "network evidence readout",
-    "fleet judging wording predictor",
-    "machines course",
+    "fleet judging wording predictor guides mixing intervals",
+    "machines course known",
     "anomaly forecasting regression classification transformation events checkpoint protocols chart",
     "detector_fleet trail messages report keeper",
     *("casebook", "sensor_watch", "monitor", "register", "pipeline", "worker"),
@@ -43,6 +43,7 @@ def test_the_public_names_are_these() -> None:
         "SCRNNDetectorFleet",
         "SCRNNFeatures",
         "SCRNNFleet",
+        "SCRNNForecaster",
         "SCRNNRegressor",
     ]
     assert all(hasattr(scrnn_stream, name) for name in scrnn_stream.__all__)

@@ -258,3 +258,10 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     writer = ScoresWriter(tmp_path / "no" / "x")
     with pytest.raises(InputError, match=r"cannot be written: No such file.*check the path"), writer:
         pass
+
+
+@pytest.mark.parametrize(("option", "said"), [(None, r"--ignore 'b\x1b[2J'"), ("m", r"it has a, 'b\x1b[2J'")])
+def test_the_name_of_a_column_cannot_write_to_the_terminal(write: Write, option: str | None, said: str) -> None:
+    path = write("a,b\x1b[2J\n1,x\n")
+    with pytest.raises(InputError, match=re.escape(said) + "$"):
+        read(path, key_column=option)
