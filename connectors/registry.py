@@ -146,7 +146,7 @@ class Registry:
         return NotNow()
 
     def _get(self, path: str) -> Any:
-        request = urllib.request.Request(self.url + path, headers=self._headers)
+        request = urllib.request.Request(self.url + path, headers=self._headers)  # noqa: S310 - http or https
         try:
             with _OPENER.open(request, timeout=TIMEOUT_S) as answer:
                 body = answer.read(MAX_ANSWER_BYTES + 1)
