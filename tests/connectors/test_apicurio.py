@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,9 @@ PATIENCE_S = 120.0
 OBJECT = {"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"}
 
 
-@pytest.fixture(scope="module")
-def registry() -> object:
+@pytest.fixture
+def registry() -> Iterator[Apicurio]:
+    """A new one for each test: it numbers schemas from 1."""
     try:
         with apicurio() as real:
             yield real
