@@ -13,17 +13,22 @@ import numpy as np
 from river import datasets
 
 LONGEST = 5000  # records of a series: the rivals' time, not ours, is what limits it
+CHOSEN, SEEN, HELD_OUT = "chosen on", "seen", "held out"
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 class Series(NamedTuple):
-    """A series: its values, their times where it has any, and the season that rivals are told (1: none)."""
+    """A series: its values, their times where it has any, and the season that rivals are told (1: none).
+
+    The constants of ours were chosen on the series that are `chosen on`; those that are `seen` were held out at first,
+    and looked at once before the last change (of a guide that is off right now); `held out` are those never looked at.
+    """
 
     name: str
     y: list[float]
     times: list[datetime] | None
     season: int
-    held_out: bool  # no constant was chosen on it
+    group: str
 
     @property
     def first(self) -> int:
@@ -40,14 +45,14 @@ class Series(NamedTuple):
 def of_river() -> Iterator[Series]:
     """Those that need no download and are one series: the others are records of many things at once."""
     rows = [(x["month"], float(y)) for x, y in datasets.AirlinePassengers()]
-    yield Series("AirlinePassengers", [y for _, y in rows], [t for t, _ in rows], 12, False)
+    yield Series("AirlinePassengers", [y for _, y in rows], [t for t, _ in rows], 12, CHOSEN)
     rows = [(x["Time"], float(y)) for x, y in datasets.WaterFlow()]
-    yield Series("WaterFlow", [y for _, y in rows], [t for t, _ in rows], 24, True)
+    yield Series("WaterFlow", [y for _, y in rows], [t for t, _ in rows], 24, SEEN)
     approval = list(datasets.TrumpApproval())
     days = [datetime.fromordinal(x["ordinal_date"]) for x, _ in approval]
-    yield Series("TrumpApproval", [float(y) for _, y in approval], days, 7, False)
+    yield Series("TrumpApproval", [float(y) for _, y in approval], days, 7, CHOSEN)
     if hasattr(datasets, "SP500Stocks"):  # deep-river wants an older River
-        yield Series("SP500Stocks", [float(y) for _, y in datasets.SP500Stocks()], None, 1, True)
+        yield Series("SP500Stocks", [float(y) for _, y in datasets.SP500Stocks()], None, 1, SEEN)
 
 
 # -- synthetic --------------------------------------------------------------------------------------------------------
@@ -55,10 +60,10 @@ def of_river() -> Iterator[Series]:
 
 def synthetic() -> Iterator[Series]:
     """Each says in its name what there is to know of it. None but `hourly` has a time."""
-    for name, season, held_out, make in SYNTHETIC:
+    for name, season, group, make in SYNTHETIC:
         y = [float(v) for v in make(np.random.default_rng(len(name)))]
         hours = [START + timedelta(hours=i) for i in range(len(y))] if name.startswith("hourly") else None
-        yield Series(name, y, hours, season, held_out)
+        yield Series(name, y, hours, season, group)
 
 
 def white_noise(rng: np.random.Generator, n: int = 3000) -> np.ndarray:
@@ -113,66 +118,79 @@ def thresholds(rng: np.random.Generator, n: int = 3000) -> np.ndarray:
     return y
 
 
-SYNTHETIC: list[tuple[str, int, bool, Callable[[np.random.Generator], np.ndarray]]] = [
-    ("white noise", 1, False, white_noise),
-    ("random walk", 1, True, random_walk),
-    ("autoregression", 1, False, autoregression),
-    ("season of 37", 37, False, lambda rng: seasonal(rng, 37)),
-    ("season of 60, no noise to speak of", 60, True, lambda rng: seasonal(rng, 60, noise=0.02)),
-    ("hourly demand", 24, True, hourly_demand),
-    ("shifting levels", 1, False, shifting_levels),
-    ("Mackey-Glass", 1, True, mackey_glass),
-    ("Mackey-Glass with noise", 1, False, noisy_mackey_glass),
-    ("thresholds", 1, True, thresholds),
+SYNTHETIC: list[tuple[str, int, str, Callable[[np.random.Generator], np.ndarray]]] = [
+    ("white noise", 1, CHOSEN, white_noise),
+    ("random walk", 1, SEEN, random_walk),
+    ("autoregression", 1, CHOSEN, autoregression),
+    ("season of 37", 37, CHOSEN, lambda rng: seasonal(rng, 37)),
+    ("season of 60, no noise to speak of", 60, SEEN, lambda rng: seasonal(rng, 60, noise=0.02)),
+    ("hourly demand", 24, SEEN, hourly_demand),
+    ("shifting levels", 1, CHOSEN, shifting_levels),
+    ("Mackey-Glass", 1, SEEN, mackey_glass),
+    ("Mackey-Glass with noise", 1, CHOSEN, noisy_mackey_glass),
+    ("thresholds", 1, SEEN, thresholds),
 ]
 
 # -- NAB and SKAB -----------------------------------------------------------------------------------------------------
 
-NAB = {  # file: season, held out
-    "realKnownCause/nyc_taxi": (48, False),
-    "realKnownCause/ambient_temperature_system_failure": (24, True),
-    "realKnownCause/machine_temperature_system_failure": (288, False),
-    "realKnownCause/ec2_request_latency_system_failure": (288, True),
-    "realKnownCause/cpu_utilization_asg_misconfiguration": (288, False),
-    "realAWSCloudwatch/elb_request_count_8c0756": (288, True),
-    "realAWSCloudwatch/rds_cpu_utilization_e47b3b": (288, False),
-    "realAWSCloudwatch/ec2_cpu_utilization_24ae8d": (288, True),
-    "realAdExchange/exchange-2_cpc_results": (24, False),
-    "realAdExchange/exchange-3_cpm_results": (24, True),
-    "realTraffic/TravelTime_387": (1, False),
-    "realTraffic/occupancy_6005": (1, True),
-    "realTraffic/speed_t4013": (1, False),
-    "realTweets/Twitter_volume_AAPL": (288, True),
-    "realTweets/Twitter_volume_GOOG": (288, False),
-    "artificialNoAnomaly/art_daily_small_noise": (288, True),
+NAB = {  # file: season, group
+    "realKnownCause/nyc_taxi": (48, CHOSEN),
+    "realKnownCause/ambient_temperature_system_failure": (24, SEEN),
+    "realKnownCause/machine_temperature_system_failure": (288, CHOSEN),
+    "realKnownCause/ec2_request_latency_system_failure": (288, SEEN),
+    "realKnownCause/cpu_utilization_asg_misconfiguration": (288, CHOSEN),
+    "realAWSCloudwatch/elb_request_count_8c0756": (288, SEEN),
+    "realAWSCloudwatch/rds_cpu_utilization_e47b3b": (288, CHOSEN),
+    "realAWSCloudwatch/ec2_cpu_utilization_24ae8d": (288, SEEN),
+    "realAdExchange/exchange-2_cpc_results": (24, CHOSEN),
+    "realAdExchange/exchange-3_cpm_results": (24, SEEN),
+    "realTraffic/TravelTime_387": (1, CHOSEN),
+    "realTraffic/occupancy_6005": (1, SEEN),
+    "realTraffic/speed_t4013": (1, CHOSEN),
+    "realTweets/Twitter_volume_AAPL": (288, SEEN),
+    "realTweets/Twitter_volume_GOOG": (288, CHOSEN),
+    "artificialNoAnomaly/art_daily_small_noise": (288, SEEN),
+    "realAWSCloudwatch/iio_us-east-1_i-a2eb1cd9_NetworkIn": (288, HELD_OUT),
+    "realAWSCloudwatch/grok_asg_anomaly": (288, HELD_OUT),
+    "realAWSCloudwatch/ec2_network_in_257a54": (288, HELD_OUT),
+    "realAWSCloudwatch/rds_cpu_utilization_cc0c53": (288, HELD_OUT),
+    "realAdExchange/exchange-4_cpc_results": (24, HELD_OUT),
+    "realTraffic/TravelTime_451": (1, HELD_OUT),
+    "realTraffic/occupancy_t4013": (1, HELD_OUT),
+    "realTraffic/speed_7578": (1, HELD_OUT),
+    "realTweets/Twitter_volume_AMZN": (288, HELD_OUT),
 }
-SKAB = {  # sensor: of which file, held out
-    "Accelerometer1RMS": ("anomaly-free/anomaly-free", True),
-    "Current": ("anomaly-free/anomaly-free", False),
-    "Pressure": ("anomaly-free/anomaly-free", True),
-    "Temperature": ("anomaly-free/anomaly-free", False),
-    "Thermocouple": ("anomaly-free/anomaly-free", True),
-    "Voltage": ("valve1/1", False),
-    "Volume Flow RateRMS": ("valve2/1", True),
-    "Accelerometer2RMS": ("valve1/1", False),
+SKAB = {  # sensor and file: group
+    ("Accelerometer1RMS", "anomaly-free/anomaly-free"): SEEN,
+    ("Current", "anomaly-free/anomaly-free"): CHOSEN,
+    ("Pressure", "anomaly-free/anomaly-free"): SEEN,
+    ("Temperature", "anomaly-free/anomaly-free"): CHOSEN,
+    ("Thermocouple", "anomaly-free/anomaly-free"): SEEN,
+    ("Voltage", "valve1/1"): CHOSEN,
+    ("Volume Flow RateRMS", "valve2/1"): SEEN,
+    ("Accelerometer2RMS", "valve1/1"): CHOSEN,
+    ("Temperature", "other/5"): HELD_OUT,
+    ("Current", "other/9"): HELD_OUT,
+    ("Volume Flow RateRMS", "valve1/5"): HELD_OUT,
+    ("Accelerometer2RMS", "other/14"): HELD_OUT,
 }
 
 
 def of_nab(folder: Path) -> Iterator[Series]:
-    for name, (season, held_out) in NAB.items():
+    for name, (season, group) in NAB.items():
         with (folder / "data" / f"{name}.csv").open(newline="") as file:
             rows = [(datetime.fromisoformat(row["timestamp"]), float(row["value"])) for row in csv.DictReader(file)]
         rows = rows[:LONGEST]
-        yield Series(name.partition("/")[2], [y for _, y in rows], [t for t, _ in rows], season, held_out)
+        yield Series(name.partition("/")[2], [y for _, y in rows], [t for t, _ in rows], season, group)
 
 
 def of_skab(folder: Path) -> Iterator[Series]:
     """Sensors of a water circuit, a record a second: the others' future is not known, so each is alone."""
-    for sensor, (name, held_out) in SKAB.items():
+    for (sensor, name), group in SKAB.items():
         with (folder / f"{name}.csv").open(newline="") as file:
             rows = list(csv.DictReader(file, delimiter=";"))[:LONGEST]
         times = [datetime.fromisoformat(row["datetime"]) for row in rows]
-        yield Series(f"SKAB {sensor}", [float(row[sensor]) for row in rows], times, 1, held_out)
+        yield Series(f"SKAB {sensor} {name}", [float(row[sensor]) for row in rows], times, 1, group)
 
 
 def all_series(data: Path | None) -> list[Series]:

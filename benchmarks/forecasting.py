@@ -13,10 +13,11 @@ last       the same over that of the last value
 covered    share of the values within the 90 % interval
 us         microseconds of processor time a value: learned and forecast 24 ahead
 
-Series that are held out had no part in the choice of any constant; they are summed up apart. `without the network` is
+Series that are `held out` had no part in any choice, those that are `seen` in the last one alone (see
+forecast_series.py); they are summed up apart. `without the network` is
 ours with neither the network run forward nor its state among the regressors. deep-river wants a River and a NumPy of
 its own: run this there with `--only` its forecasters and `--json`, and hand that file to `--also` here. Being slow, its
-forecasters tell at every eighth value only.
+forecasters tell at every eighth value only, and ours is compared with them there.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.forecast_rivals import DEEP, RIVALS, Rival
-from benchmarks.forecast_series import Series, all_series
+from benchmarks.forecast_series import CHOSEN, HELD_OUT, SEEN, Series, all_series
 from benchmarks.stamp import stamp, write_json
 
 Array = NDArray[Any]
@@ -54,9 +55,10 @@ class Result(NamedTuple):
     """Of one forecaster on one series, by horizon; of rivals there is no coverage."""
 
     series: str
-    held_out: bool
+    group: str
     forecaster: str
     mae: list[float]
+    sparse: list[float]  # the same where the slow ones tell too
     covered: list[float]
     us: float
 
@@ -67,15 +69,16 @@ class Result(NamedTuple):
 def measure(series: Series, forecaster: str) -> Result:
     told = _ours(series, forecaster == CUT) if forecaster in (OURS, CUT) else _rival(series, forecaster)
     centres, intervals, us = told
-    mae, covered = [], []
+    mae, sparse, covered = [], [], []
     for h in HORIZONS:
         y = np.array(series.y[series.first + h :])
         at = slice(series.first, len(series.y) - h)
         error = np.abs(centres[at, h - 1] - y)
-        mae.append(float(error[~np.isnan(centres[at, h - 1])].mean()))
+        sparse.append(float(error[::EVERY_OF_SLOW].mean()))
+        mae.append(float(error[~np.isnan(error)].mean()))
         if intervals is not None:
             covered.append(float(np.mean((y >= intervals[at, h - 1, 0]) & (y <= intervals[at, h - 1, 1]))))
-    return Result(series.name, series.held_out, forecaster, mae, covered, us)
+    return Result(series.name, series.group, forecaster, mae, sparse, covered, us)
 
 
 def _ours(series: Series, is_cut: bool) -> tuple[Array, Array, float]:
@@ -152,19 +155,23 @@ class Rows(NamedTuple):
         }
 
 
-def rows(results: Iterable[Result], forecaster: str, held_out: bool | None = None) -> Rows:
-    """Ours against the best rival at each horizon, of the series that are held out or are not, or of all."""
+def rows(results: Iterable[Result], forecaster: str, group: str | None = None) -> Rows:
+    """Ours against the best rival at each horizon, of the series of a group, or of all."""
     by_series: dict[str, dict[str, Result]] = {}
     for result in results:
         by_series.setdefault(result.series, {})[result.forecaster] = result
     compared = []
     for of_series in by_series.values():
         ours = of_series.get(forecaster)
-        if ours is None or held_out not in (None, ours.held_out):
+        if ours is None or group not in (None, ours.group):
             continue
-        rivals = [result.mae for name, result in of_series.items() if name not in (OURS, CUT)]
-        mae = np.array(ours.mae)
-        compared.append((mae / np.min(rivals, 0), mae / np.array(of_series[LAST].mae), np.array(ours.covered)))
+        rivals = {name: result for name, result in of_series.items() if name not in (OURS, CUT)}
+        ratios = [
+            np.divide(ours.sparse, rival.sparse) if name in DEEP else np.divide(ours.mae, rival.mae)
+            for name, rival in rivals.items()
+        ]
+        last = np.divide(ours.mae, rivals[LAST].mae)
+        compared.append((np.max(ratios, 0), last, np.array(ours.covered)))
     return Rows(*(np.array(part) for part in zip(*compared, strict=True)))
 
 
@@ -176,25 +183,21 @@ def table(results: list[Result]) -> Table:
         if result.forecaster == OURS:
             own = [other for other in results if other.series == result.series]
             ratio, last, covered = (" ".join(f"{value:.2f}" for value in part[0]) for part in rows(own, OURS))
-            name = result.series + " (held out)" * result.held_out
+            name = f"{result.series} ({result.group})"
             made.add_row(name, ratio, last, covered, f"{result.us:.0f}")
     return made
 
 
 def summaries(results: list[Result]) -> Table:
-    parts = {
-        "chosen on": (OURS, False),
-        "held out": (OURS, True),
-        "all": (OURS, None),
-        "without the network": (CUT, None),
-    }
+    parts: dict[str, tuple[str, str | None]] = {group: (OURS, group) for group in (CHOSEN, SEEN, HELD_OUT)}
+    parts |= {"all": (OURS, None), "without the network": (CUT, None)}
     made = Table(title="Rows of all series and horizons", box=SIMPLE)
     made.add_column("")
     lines: dict[str, list[str]] = {}
-    for title, (forecaster, held_out) in parts.items():
-        if any(r.forecaster == forecaster and held_out in (None, r.held_out) for r in results):
+    for title, (forecaster, group) in parts.items():
+        if any(r.forecaster == forecaster and group in (None, r.group) for r in results):
             made.add_column(title, justify="right")
-            for name, value in rows(results, forecaster, held_out).summary().items():
+            for name, value in rows(results, forecaster, group).summary().items():
                 is_share = name.startswith(("best", "covered"))
                 text = f"{value:.1%}" if is_share else f"{value:.3f}" if name != "rows" else str(value)
                 lines.setdefault(name, []).append(text)
@@ -233,8 +236,7 @@ def main() -> None:
     order = [one.name for one in all_series(options.data)]
     results.sort(key=lambda result: (order.index(result.series), names.index(result.forecaster)))
     if options.json:
-        numbers = [r._asdict() | {"mae": [e if math.isfinite(e) else None for e in r.mae]} for r in results]
-        write_json(options.json, {**_stamp(), "results": numbers})
+        write_json(options.json, {**_stamp(), "results": [_plain(result) for result in results]})
     if options.also:
         results += [result for result in read(options.also) if result.series in order]
     console = Console(width=200)
@@ -248,10 +250,20 @@ def _stamp() -> dict[str, Any]:
     return stamp(horizons=HORIZONS, level=LEVEL, seed=SEED)
 
 
+def _plain(result: Result) -> dict[str, Any]:
+    """What is infinite is written as null."""
+    errors = {"mae": result.mae, "sparse": result.sparse}
+    return result._asdict() | {name: [e if math.isfinite(e) else None for e in of] for name, of in errors.items()}
+
+
 def read(path: Path) -> list[Result]:
-    """Results that were kept; what was infinite was written as null."""
-    kept = json.loads(path.read_text())["results"]
-    return [Result(**r | {"mae": [math.inf if e is None else e for e in r["mae"]]}) for r in kept]
+    """Results that were kept."""
+    kept = [Result(**result) for result in json.loads(path.read_text())["results"]]
+    return [result._replace(mae=_whole(result.mae), sparse=_whole(result.sparse)) for result in kept]
+
+
+def _whole(errors: list[Any]) -> list[float]:
+    return [math.inf if error is None else error for error in errors]
 
 
 if __name__ == "__main__":

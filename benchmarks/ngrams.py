@@ -63,3 +63,37 @@ def losses(model: Unigram | Bigram, words: Array, *, learning: bool) -> Array:
         if learning:
             model.learn(before, word)
     return told
+
+
+class NGram:
+    """Witten-Bell over any number of words before: what never followed so many is told by one word fewer.
+
+        p_k(w | b) = (n(b, w) + T(b) p_(k-1)(w | b')) / (n(b) + T(b))      b: the last k words; b': the last k - 1
+
+    Below the unigram all words are as likely.
+    """
+
+    def __init__(self, n_words: int, order: int) -> None:
+        self._n_words, self._order = n_words, order
+        self._counts: dict[tuple[int, ...], dict[int, int]] = {}
+
+    def probabilities(self, before: list[int]) -> Array:
+        """Of each word (V,), after the words before."""
+        p = np.full(self._n_words, 1 / self._n_words)
+        for context in self._contexts(before):
+            counts = self._counts.get(context)
+            if counts is None:
+                break
+            words, n = list(counts), list(counts.values())
+            p *= len(words)
+            p[words] += n
+            p /= len(words) + sum(n)
+        return p
+
+    def learn(self, before: list[int], word: int) -> None:
+        for context in self._contexts(before):
+            counts = self._counts.setdefault(context, {})
+            counts[word] = counts.get(word, 0) + 1
+
+    def _contexts(self, before: list[int]) -> list[tuple[int, ...]]:
+        return [tuple(before[len(before) - k :]) for k in range(min(self._order, len(before) + 1))]

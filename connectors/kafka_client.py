@@ -97,6 +97,8 @@ def _advice(error: BaseException) -> str:
     told = repr(error)
     if "TransactionalIdAuthorization" in told:
         return "; grant WRITE on the transactional id, or on all that begin with the group's name and a slash"
+    if "SaslAuthenticationFailed" in told:
+        return "; check user and password, or what returns the tokens"
     return "; grant READ on the group" if "GroupAuthorization" in told else ""
 
 

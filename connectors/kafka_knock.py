@@ -174,7 +174,11 @@ def _log_in(line: _Line, host: str, options: Mapping[str, Any]) -> None:
         raise _Refused(f"does not take SASL {name}, but {', '.join(answer.mechanisms)}: set sasl_mechanism")
     if answer.error_code == _NO_SASL_HERE:
         raise _Refused("does not ask for a user: set security_protocol without SASL_")
-    mechanism = get_sasl_mechanism(name)(host=host, **options)
+    try:
+        mechanism = get_sasl_mechanism(name)(host=host, **options)
+    except Exception as error:  # whatever the package raises that it needs
+        told = f"sasl_mechanism {name} cannot be used ({type(error).__name__}): is its package there?"
+        raise KafkaProblem(told) from None
     while not mechanism.is_done():
         answer = line.ask(SaslAuthenticateRequest(mechanism.auth_bytes()))
         if answer.error_code:

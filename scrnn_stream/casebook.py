@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -40,6 +40,10 @@ class Episode:
         p = float(assessed.p_of_tail[self.channel])
         if p < self.least_p_of_channel:
             self.least_p_of_channel, self.causes = p, detector.explain_assessed(assessed, self.channel)
+
+
+_Channel = Annotated[int, msgspec.Meta(ge=0, lt=ch.N_CHANNELS)]
+EpisodeState = tuple[Alert, dict[str, Cause], int, float, _Channel, float]  # as in Episode
 
 
 @dataclass
@@ -144,9 +148,8 @@ class Casebook:
 
     def restore(self, state: dict[Any, Any]) -> None:
         """Go on with the episodes of `to_state`."""
-        for kind, (alert, causes, *numbers) in state.items():
-            causes = {sensor: Cause(*cause) for sensor, cause in causes.items()}
-            self.episodes[kind] = Episode(msgspec.convert(alert, Alert), causes, *numbers)
+        for kind, episode in msgspec.convert(state, dict[Kind, EpisodeState]).items():
+            self.episodes[kind] = Episode(*episode)
 
 
 def _alert_id(machine: str, kind: str, begin: Moment, leading: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import math
 import sys
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0 done, 2 a wrong option or something missing, 130 interrupted."""
+    """Run a command; returns the exit code: 0 done, 1 our fault, 2 a wrong option or something missing, 130 stopped."""
     options = _parser().parse_args(arguments)
     level = options.log_level or ("info" if options.command == "run" else "warning")
     log_to_stderr(level, options.log_format == "json")
@@ -41,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
+    except Exception:  # through the log, so that no secret is in it, and nothing that could pass for another line
+        logging.getLogger(__name__).critical("a fault of this program ends it", exc_info=True)
+        return 1
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -9,6 +9,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from scrnn_stream.records import Moment
 
 TIMES_LONGEST = 3.0  # a run is too long at this many times the longest run before it
@@ -63,7 +65,8 @@ class RunLength:
         return [self.length, self.longest, self.n_ended, self.n_too_long, since]
 
     def restore(self, state: list[Any]) -> None:
-        self.length, self.longest, self.n_ended, self.n_too_long, since = state
+        numbers = msgspec.convert(state, tuple[float, float, int, int, Any])
+        self.length, self.longest, self.n_ended, self.n_too_long, since = numbers
         self.since = Moment.from_state(since) if since is not None else None
         self.set_limit()
 
@@ -105,7 +108,7 @@ class SensorContinuity:
         return [self.value, self.equal.to_state(), self.missing.to_state()]
 
     def restore(self, state: list[Any]) -> None:
-        self.value = state[0]
+        self.value = msgspec.convert(state[0], float)
         self.equal.restore(state[1])
         self.missing.restore(state[2])
 
@@ -167,5 +170,5 @@ class Continuity:
             continuity.sensors[name] = SensorContinuity()
             continuity.sensors[name].restore(sensor)
         continuity.gap.restore(state["gap"])
-        continuity.interval = state["interval"]
+        continuity.interval = msgspec.convert(state["interval"], float)
         return continuity

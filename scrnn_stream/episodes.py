@@ -13,7 +13,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
 
 ON_DELAY = 4  # records
 OFF_DELAY = 10  # records
@@ -83,13 +85,15 @@ class AlertPolicy:
     alerts_per_day: float = 1.0
     n_raised: int = 0
     is_open: bool = False
-    n_records: int = 0
+    n_records: Annotated[int, msgspec.Meta(ge=0)] = 0
     n_judged: int = 0  # the others came while the detector was learning
     first_time: float | None = None
     last_time: float | None = None
     n_improbable: int = 0  # in a row
     n_probable: int = OFF_DELAY  # in a row
-    balance: float = 0.0  # alerts allowed and not raised, as far as they are remembered
+    balance: Annotated[float, msgspec.Meta(ge=-MOST_OWED, le=MOST_SAVED)] = (
+        0.0  # alerts allowed and not raised, as far as they are remembered
+    )
     closing_p: float = OFF_P  # p above it is probable; what is open keeps the one it was opened with
     least_p: float = 1.0  # of what is open
     severe_ps: list[float] = field(default_factory=list)  # the least p of the last severe alerts

@@ -131,8 +131,7 @@ class SCRNNForecaster(Forecaster):
         self._time = time
         if self._now < 0 and math.isnan(y):
             return
-        if self._now >= 0:
-            self._measure(y, x)
+        y = self._measure(y, x)
         clocks = self._rhythm.clocks(time, self.horizon + 1)
         self._predictor.learn(self._record() | self._clock_features(clocks[0]), y, self.lr)
         self._append(float(self._centre(1)[0]) if math.isnan(y) else y)
@@ -140,15 +139,17 @@ class SCRNNForecaster(Forecaster):
         self._tell(y, clocks)
         self._known.keep(x)
 
-    def _measure(self, y: float, x: Record) -> None:
-        """What was told of y, 1 to `horizon` values before, against y."""
+    def _measure(self, y: float, x: Record) -> float:
+        """What was told of y, 1 to `horizon` values before, against y; returns y less what its features did to it."""
         steps = np.arange(self.horizon)
         residuals = y - self._centres[(self._mixture.n - 1 - steps) % self.horizon, steps]
-        left = self._known.learn(x, residuals, self._intervals.scale)
-        self._mixture.learn(y)
-        self._intervals.learn(residuals)
+        given, blind = self._known.learn(x, y, residuals)
+        self._intervals.learn(blind)
         if self._known.n_columns:
-            self._informed.learn(left)
+            self._informed.learn(given)
+        y -= self._known.effect(x)
+        self._mixture.learn(y)
+        return y
 
     def _tell(self, y: float, clocks: Array) -> None:
         """What all guides say of the next values, and their mixture; clocks are of this value and of those to come."""
@@ -242,8 +243,8 @@ class SCRNNForecaster(Forecaster):
             return np.zeros(horizon)
         centres = self._centre(horizon)
         if xs is not None and self._is_informed(xs):
-            centres = centres + self._known.corrections(list(xs), self._intervals.scale)
-        return centres
+            return centres + self._known.with_features(xs)
+        return centres + self._known.without_features(horizon) if self._known.n_columns else centres
 
     def _centre(self, horizon: int) -> Array:
         """The mixture of the guides, (horizon,)."""

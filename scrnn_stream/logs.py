@@ -43,6 +43,10 @@ class _Log(logging.Handler):
 class _Text(logging.Formatter):
     """One line; the lines of an exception after it are indented, so that none can pass for a line of the log."""
 
+    def format(self, record: logging.LogRecord) -> str:
+        record.exc_text = None  # another handler may have left its own there, as it was
+        return super().format(record)
+
     def formatMessage(self, record: logging.LogRecord) -> str:
         return harmless(super().formatMessage(record))
 

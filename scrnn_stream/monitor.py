@@ -7,6 +7,8 @@ import math
 from collections.abc import Collection
 from typing import Any, Literal, NamedTuple
 
+import msgspec
+
 from scrnn_stream import channels as ch
 from scrnn_stream import messages as say
 from scrnn_stream.alert import Alert
@@ -205,7 +207,8 @@ class Monitor:
         """The monitor whose `to_state` this is, under the settings of today."""
         monitor = cls(state["machine"], settings)
         monitor.detector.restore(state["detector"])
-        monitor.policy = AlertPolicy(**state["policy"] | {"alerts_per_day": settings.budget_per_day})
+        policy = state["policy"] | {"alerts_per_day": settings.budget_per_day}
+        monitor.policy = msgspec.convert(policy, AlertPolicy)
         monitor.sensors.restore(state["sensors"])
         monitor.casebook.trail.restore(state["trail"])
         monitor.casebook.restore(state["episodes"])

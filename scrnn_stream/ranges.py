@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from scrnn_stream.limits import SensorLimits
 from scrnn_stream.records import Moment
 
@@ -49,7 +51,8 @@ class SensorRange:
         return [self.is_out, self.farthest, self.n_records, self.n_beyond, self.n_back, since]
 
     def restore(self, state: list[Any]) -> None:
-        self.is_out, self.farthest, self.n_records, self.n_beyond, self.n_back, since = state
+        numbers = msgspec.convert(state, tuple[bool, float, int, int, int, Any])
+        self.is_out, self.farthest, self.n_records, self.n_beyond, self.n_back, since = numbers
         self.since = Moment.from_state(since) if since is not None else None
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import msgspec
+
 
 class Partition(NamedTuple):
     """One ordered log: a Kafka topic and partition, or a file's path and 0."""
@@ -37,7 +39,7 @@ class Moment(NamedTuple):
 
     @classmethod
     def from_state(cls, state: list[Any]) -> Moment:
-        time, topic, number, offset = state
+        time, topic, number, offset = msgspec.convert(state, tuple[float | None, str, int, int])
         return cls(time, Position(Partition(topic, number), offset))
 
 

@@ -196,7 +196,7 @@ def period_of(y: Array, longest: int) -> int:
     The smallest lag at a peak that comes near the highest one, after the autocorrelation has fallen first.
     """
     n = len(y)
-    r = autocorrelation(y)[: min(n // 3, longest + 2)]
+    r = autocorrelation(y)[: min(n // 2, longest + 2)]
     inner = r[1:-1]
     falls = np.flatnonzero(r < 0)[:1] if (r < 0).any() else np.flatnonzero((inner <= r[:-2]) & (inner < r[2:]))[:1] + 1
     if not len(falls):

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from scrnn_stream import messages as say
 from scrnn_stream.alert import Alert, Kind, Severity
 from scrnn_stream.anomaly import Cause
@@ -166,7 +168,7 @@ class SensorWatch:
         self.continuity = Continuity.from_state(state["continuity"])
         self.ranges.restore(state["ranges"])
         if state["last"] is not None:
-            machine, moment, values = state["last"]
+            machine, moment, values = msgspec.convert(state["last"], tuple[str, list[Any], dict[str, float]])
             time, position = Moment.from_state(moment)
             self.last = Record(position, machine, time, values)
-        self.heard_at = state["heard_at"]
+        self.heard_at = msgspec.convert(state["heard_at"], float)

@@ -101,13 +101,13 @@ class Labels:
         return len(self.labels)
 
     def admit(self, y: Any) -> None:
-        y = _plain(y)
+        y = plain(y)
         if y not in self._place and not is_missing(y):
             self._place[y] = len(self.labels)
             self.labels.append(y)
 
     def vector(self, y: Any, last: Any) -> Array:  # noqa: ARG002
-        y = _plain(y)
+        y = plain(y)
         out = np.full(len(self), math.nan if is_missing(y) else 0.0)
         if not is_missing(y):
             out[self._place[y]] = 1.0
@@ -126,7 +126,7 @@ class Labels:
         """A category, be it a number."""
         if isinstance(y, dict):  # probabilities: the likeliest
             y = max(y, key=y.__getitem__, default=None)
-        return None if is_missing(y) else str(_plain(y))
+        return None if is_missing(y) else str(plain(y))
 
     def to_state(self) -> dict[str, Any]:
         return {"labels": list(self.labels)}
@@ -176,5 +176,5 @@ def _change(y: Any, last: float | None) -> Array:
     return np.array([math.nan if last is None else as_reading(y) - last])
 
 
-def _plain(label: Any) -> Any:
+def plain(label: Any) -> Any:
     return label.item() if isinstance(label, np.generic) else label

@@ -22,6 +22,7 @@ from kafka.admin import (
     ResourcePattern,
     ResourceType,
     ScramMechanism,
+    UserScramCredentialDeletion,
     UserScramCredentialUpsertion,
 )
 
@@ -157,9 +158,6 @@ class GuardedKafka(ApacheKafka):
                 {name: {"num_partitions": n, "replication_factor": 1} for name, n in TOPICS.items()},
                 wait_for_metadata=True,
             )
-            admin.alter_user_scram_credentials(
-                [UserScramCredentialUpsertion(USER, ScramMechanism.SCRAM_SHA_512, PASSWORD.encode(), 4096)]
-            )
             admin.create_acls([
                 _may(ACLOperation.READ, ResourceType.TOPIC, "sensors"),
                 _may(ACLOperation.WRITE, ResourceType.TOPIC, "alerts"),
@@ -168,6 +166,22 @@ class GuardedKafka(ApacheKafka):
                 _may(ACLOperation.READ, ResourceType.GROUP, GROUP),
                 _may(ACLOperation.WRITE, ResourceType.TRANSACTIONAL_ID, "plant/1"),
             ])  # fmt: skip
+        finally:
+            admin.close()
+        self.know()
+
+    def know(self) -> None:
+        """The user by SCRAM."""
+        self._alter(UserScramCredentialUpsertion(USER, ScramMechanism.SCRAM_SHA_512, PASSWORD.encode(), 4096))
+
+    def forget(self) -> None:
+        """Know that user no more."""
+        self._alter(UserScramCredentialDeletion(USER, ScramMechanism.SCRAM_SHA_512))
+
+    def _alter(self, alteration: Any) -> None:
+        admin = KafkaAdminClient(bootstrap_servers=self.address)
+        try:
+            admin.alter_user_scram_credentials([alteration])
         finally:
             admin.close()
 

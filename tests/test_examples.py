@@ -19,6 +19,7 @@ POINTS = {  # a line that the program prints
     "features.py": r"features \| logistic regression +[89]\d%",
     "replay_file.py": r"\S+ firing   stuck   pump-1: flow has repeated one reading for \d+ records; .*",
     "kafka_worker.py": r"firing   warning  pump-1: flow has repeated one reading for \d+ records; .*",
+    "forecast.py": r"2[0-4] of 24 months lie in their 90 % interval; the forecast is off by [3-9]\.\d% on average",
 }
 
 

@@ -15,7 +15,7 @@ CORE = (
     "_kernels absorbing surprise targets",
     "network evidence readout",
     "fleet judging wording predictor guides mixing intervals",
-    "machines course known",
+    "machines course known symbols",
     "anomaly forecasting regression classification transformation events checkpoint protocols chart",
     "detector_fleet trail messages report keeper",
     *("casebook", "sensor_watch", "monitor", "register", "pipeline", "worker"),
@@ -39,11 +39,14 @@ def test_the_public_names_are_these() -> None:
     assert scrnn_stream.__all__ == [
         "SCRNN",
         "Cause",
+        "SCRNNClassifier",
         "SCRNNDetector",
         "SCRNNDetectorFleet",
+        "SCRNNEventDetector",
         "SCRNNFeatures",
         "SCRNNFleet",
         "SCRNNForecaster",
         "SCRNNRegressor",
+        "Surprise",
     ]
     assert all(hasattr(scrnn_stream, name) for name in scrnn_stream.__all__)

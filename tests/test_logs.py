@@ -7,6 +7,7 @@ import logging
 
 import pytest
 
+from scrnn_stream import cli
 from scrnn_stream.logs import TEXT, _Json, _Log, _Text
 from scrnn_stream.masking import hide
 
@@ -45,6 +46,22 @@ def test_no_secret_is_in_message_or_exception(formatter: logging.Formatter) -> N
     text = logged(formatter, "password %r", 'hunter2 "and more"', exc_info=raised('hunter2 "and more" is wrong'))
     assert "hunter" not in text
     assert text.count("***") == 2
+
+
+def test_a_fault_of_the_program_is_told_without_secrets(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(options: object) -> int:  # noqa: ARG001
+        hide("hunter2 again")
+        raise ZeroDivisionError("hunter2 again\nERROR forged")
+
+    monkeypatch.setattr(cli, "_run", fail)
+    assert cli.main(["run"]) == 1
+    (record,) = caplog.records
+    text = _Text(TEXT).format(record)
+    assert text.startswith("CRITICAL scrnn_stream.cli: a fault of this program ends it\n  Traceback")
+    assert "ZeroDivisionError: ***" in text
+    assert "\nERROR" not in text
 
 
 def test_the_kafka_client_is_heard_and_drivers_of_stores_only_from_a_warning_on() -> None:

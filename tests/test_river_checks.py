@@ -8,12 +8,21 @@ import pandas as pd
 import pytest
 from river import base, checks, datasets, linear_model, preprocessing
 
-from scrnn_stream import SCRNNDetector, SCRNNFeatures, SCRNNForecaster, SCRNNRegressor
+from scrnn_stream import (
+    SCRNNClassifier,
+    SCRNNDetector,
+    SCRNNEventDetector,
+    SCRNNFeatures,
+    SCRNNForecaster,
+    SCRNNRegressor,
+)
 
 ALONE: list[base.Estimator] = [
     SCRNNDetector(seed=1),
     SCRNNRegressor(seed=1),
     SCRNNFeatures(seed=1),
+    SCRNNClassifier(seed=1),
+    SCRNNEventDetector(seed=1),
     SCRNNForecaster(seed=1),
 ]
 # a forecaster is not there: River's checks call it as (y, x), and River's pipelines take (x, y)
@@ -50,6 +59,8 @@ def test_every_estimator_passes_every_check_of_river(
     [
         (SCRNNDetector, base.AnomalyDetector, "check_roc_auc"),
         (SCRNNRegressor, base.MiniBatchRegressor, OF_BATCHES),
+        (SCRNNClassifier, base.MiniBatchClassifier, "check_classifier_tracks_seen_labels"),
+        (SCRNNEventDetector, base.AnomalyDetector, "check_roc_auc"),
         (SCRNNFeatures, base.Transformer, "check_transform_one"),
     ],
 )

@@ -32,9 +32,15 @@ from river import (
     stats,
 )
 
-from scrnn_stream import SCRNNDetector, SCRNNFeatures, SCRNNRegressor
+from scrnn_stream import SCRNNClassifier, SCRNNDetector, SCRNNEventDetector, SCRNNFeatures, SCRNNRegressor
 
-FAMILY: list[base.Estimator] = [SCRNNDetector(seed=1), SCRNNRegressor(seed=1), SCRNNFeatures(seed=1)]
+FAMILY: list[base.Estimator] = [
+    SCRNNDetector(seed=1),
+    SCRNNRegressor(seed=1),
+    SCRNNFeatures(seed=1),
+    SCRNNClassifier(seed=1),
+    SCRNNEventDetector(seed=1),
+]
 EACH = pytest.mark.parametrize("estimator", FAMILY, ids=lambda estimator: type(estimator).__name__)
 FAULTS = range(900, 930), range(1200, 1230)
 
@@ -50,14 +56,21 @@ def pump(n: int = 1500, seed: int = 3) -> Iterator[tuple[dict[str, Any], bool, f
         yield x, is_fault, powers[-4]
 
 
+def seen_by(model: Any, x: dict[str, Any]) -> dict[str, Any]:
+    return {**x, "event": f"step {x['flow'] // 20}"} if isinstance(model, SCRNNEventDetector) else x
+
+
 def learn(model: Any, x: dict[str, Any], y: float) -> None:
-    if model._supervised:
+    if isinstance(model, base.Classifier):
+        model.learn_one(x, "high" if y > 28 else "low")
+    elif model._supervised:
         model.learn_one(x, y)
     else:
-        model.learn_one(x)
+        model.learn_one(seen_by(model, x))
 
 
 def tell(model: Any, x: dict[str, Any]) -> Any:
+    x = seen_by(model, x)
     for name in ("predict_proba_one", "predict_one", "score_one", "transform_one"):
         if hasattr(model, name):
             return getattr(model, name)(x)

@@ -9,17 +9,21 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka import errors as kafka_errors
 
+from connectors.codecs import encode_rejected
 from connectors.kafka import KafkaProblem, KafkaSink, KafkaSource, create_topics
 from connectors.kafka_knock import knock
 from connectors.kafka_security import secured
 from scrnn_stream.cli import main
+from scrnn_stream.records import Rejected
 from tests.apache_kafka import KafkaMissing
 from tests.connectors.conftest import missing
 from tests.connectors.test_kafka import QUICK, Reader, alert, read_topic, until
@@ -313,20 +317,83 @@ def test_the_service_works_and_not_even_its_debug_log_holds_a_secret(kafka: Guar
     arguments = ["--log-level", "debug", "run", *configured(tmp_path, kafka, kafka.sasl("PLAIN"))]
     command = [sys.executable, "-m", "scrnn_stream", *arguments]
     root = Path(__file__).parents[2]
-    with (tmp_path / "log").open("wb") as log:
-        service = subprocess.Popen(
-            command, stdout=log, stderr=log, cwd=root, env=os.environ | {"PYTHONPATH": str(root)}
-        )
+    environ = os.environ | {"PYTHONPATH": str(root)}
 
     def text() -> str:
         return (tmp_path / "log").read_text(encoding="utf-8")
 
-    until(lambda: service.poll() is not None or "Fetch" in text(), "work")
-    service.terminate()
-    assert service.wait(20) == 0, text()[-2000:]
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(command, stdout=log, stderr=log, cwd=root, env=environ) as service,
+    ):
+        try:
+            until(lambda: service.poll() is not None or "Fetch" in text(), "work")
+        finally:
+            service.terminate()
+        assert service.wait(20) == 0, text()[-2000:]
     assert "auth_bytes=***" in text()
     assert "Authenticated as worker via SASL / Plain" in text()
     assert "stopped after" in text()
     assert "hunter" not in text()
     assert PASSWORD not in text()
     assert USER in text()
+
+
+# -- messages that only a real broker can show ------------------------------------------------------------------------
+
+
+def bomb(kafka: GuardedKafka, topic: str, n_bytes: int = 50_000_000) -> Any:
+    """A message that is a thousandth as large on its way."""
+    producer = KafkaProducer(
+        bootstrap_servers=kafka.address,
+        compression_type="gzip",
+        max_request_size=2 * n_bytes,
+        batch_size=2 * n_bytes,
+    )
+    try:
+        return producer.send(topic, key=b"m", value=b'{"flow": "' + bytes(n_bytes) + b'"}').get(20)
+    finally:
+        producer.close()
+
+
+def test_a_message_that_unfolds_to_fifty_megabytes_is_a_dead_letter(kafka: GuardedKafka) -> None:
+    create_topics(kafka.address, {"bombs": 1})
+    bomb(kafka, "bombs")
+    with KafkaSource(kafka.address, "bombs", "anyone", **QUICK) as source:
+        (message,) = Reader(source).read(1)
+    assert isinstance(message, Rejected)
+    assert message.reason == "message is 50000012 bytes long, the limit is 1048576"
+    assert len(encode_rejected(message)) < 1_000_000
+
+
+def test_a_topic_that_is_kept_uncompressed_takes_no_message_that_unfolds_to_more_than_its_limit(
+    kafka: GuardedKafka,
+) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=kafka.address)
+    spec = {"num_partitions": 1, "replication_factor": 1, "configs": {"compression.type": "uncompressed"}}
+    admin.create_topics({"uncompressed": spec}, wait_for_metadata=True)
+    admin.close()
+    with pytest.raises(kafka_errors.MessageSizeTooLargeError):
+        bomb(kafka, "uncompressed", 10_000_000)
+
+
+def test_a_clock_in_the_future_is_refused_by_the_broker_itself(kafka: GuardedKafka) -> None:
+    """A sender gives its messages the broker's time too; since Kafka 4 that may be an hour ahead."""
+    producer = KafkaProducer(bootstrap_servers=kafka.address)
+    ahead_ms = round((time.time() + 7200) * 1000)
+    with pytest.raises(kafka_errors.InvalidTimestampError):
+        producer.send("sensors", value=b'{"flow": 1}', key=b"m", timestamp_ms=ahead_ms).get(10)
+    producer.close()
+
+
+def test_a_user_who_is_removed_while_the_service_runs_is_told(kafka: GuardedKafka) -> None:
+    """The next connection is refused: here after a restart of the broker."""
+    with KafkaSource(kafka.way("SASL"), "sensors", GROUP, **QUICK, **kafka.sasl("SCRAM-SHA-512")) as source:
+        source.poll(0.5)
+        kafka.forget()
+        kafka.kill()
+        kafka.start()
+        with pytest.raises(KafkaProblem, match=r"SaslAuthenticationFailed.*; check user and password") as refused:
+            until(lambda: source.poll(0.5) is None, "a refusal")
+    assert "\n" not in str(refused.value)
+    kafka.know()
