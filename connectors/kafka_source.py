@@ -22,6 +22,7 @@ from .kafka_client import CLOSE_TIMEOUT_S, connect, explained
 from .kafka_knock import CONNECT_TIMEOUT_MS, READ, knock, missing_topic
 from .kafka_sink import KafkaSink
 from .kafka_times import reaching_back
+from .registry import PAUSE_S, NotNow
 
 logger = logging.getLogger(__name__)
 
@@ -120,6 +121,8 @@ class KafkaSource:
         self._next: dict[TopicPartition, int] = {}  # of partitions that were sought: what to deliver next
         self._member: Any = None  # as the group saw this worker before the last messages
         self._starts_over = False  # a transaction failed: the worker's state is ahead of what counts
+        self._held: set[TopicPartition] = set()  # paused at a message that cannot be read yet
+        self._held_until = 0.0
         self._out_of_range: set[TopicPartition] = set()  # their logs do not hold what is to be delivered next
 
     def __enter__(self) -> KafkaSource:
@@ -146,6 +149,7 @@ class KafkaSource:
     def poll(self, timeout_s: float = 1.0) -> Batch:
         """The next batch; never None, a topic has no end. While the group rebalances it may take 10 s longer."""
         end = time.monotonic() + timeout_s
+        self._let_go()
         while True:
             fetched = self._fetch(min(_SLICE_S, max(0.0, end - time.monotonic())))
             # A join that completes between two polls is thrown away by the client, which then joins again and
@@ -156,7 +160,8 @@ class KafkaSource:
             assigned, revoked, silence_told = self._take_changes(fetched)
             messages = [message for part, batch in fetched.items() for message in self._messages(part, batch)]
             if messages or assigned or revoked or time.monotonic() >= end:
-                return Batch(messages, assigned, revoked, silence_told)
+                held = frozenset(Partition(*part) for part in self._held)
+                return Batch(messages, assigned, revoked, silence_told, held)
 
     def seek(self, partition: Partition, offset: int) -> int:
         """Deliver ``partition`` from ``offset`` on, or from the oldest message; do nothing if it has just been lost."""
@@ -169,6 +174,7 @@ class KafkaSource:
             logger.info("partition %s went to another member before it was positioned", partition)
             return offset
         self._next[part] = offset
+        self._held.discard(part)
         return offset
 
     def reaching_back(self, partition: Partition, before: int, span_s: float) -> int | None:
@@ -257,6 +263,7 @@ class KafkaSource:
         self._starts_over = False
         for part in (revoked | assigned) - kept:
             self._next.pop(part, None)
+            self._held.discard(part)
         gone = (revoked & self._owned) - kept
         self._owned = (self._owned - revoked) | assigned
         for part in kept:
@@ -297,6 +304,21 @@ class KafkaSource:
             self._consumer.topics()  # looks anew
             return int(offsets([part], timeout_ms=CONNECT_TIMEOUT_MS)[part])
 
+    def _hold(self, part: TopicPartition, offset: int) -> None:
+        """Nothing of a partition is delivered before the message there can be read; the client goes on meanwhile."""
+        self._next[part] = offset
+        with contextlib.suppress(ValueError, KeyError):  # it has just been lost
+            self._consumer.pause(part)
+            self._consumer.seek(part, offset)
+            self._held.add(part)
+            self._held_until = time.monotonic() + PAUSE_S
+
+    def _let_go(self) -> None:
+        """What was held is tried again."""
+        if self._held and time.monotonic() >= self._held_until:
+            self._consumer.resume(*(self._held & self._consumer.assignment()))
+            self._held.clear()
+
     def _messages(self, part: TopicPartition, fetched: list[Any]) -> Iterator[Record | Rejected]:
         if part not in self._next:  # revoked meanwhile, or not yet positioned: these will come again
             return
@@ -304,7 +326,11 @@ class KafkaSource:
         for message in fetched:
             received = message.timestamp / 1000 if message.timestamp >= 0 else None
             position = Position(partition, message.offset)
-            decoded = self.decode(message.value or b"", position, key=message.key, received=received)
+            try:
+                decoded = self.decode(message.value or b"", position, key=message.key, received=received)
+            except NotNow:
+                self._hold(part, message.offset)
+                return
             yield from decoded if isinstance(decoded, list) else (decoded,)
         self._next[part] = fetched[-1].offset + 1
 

@@ -11,7 +11,7 @@ from .quality import Flags
 from .times import TIME_NAMES
 from .units import Units
 
-Form = Literal["auto", "wide", "long", "senml"]
+Form = Literal["auto", "wide", "long", "senml", "registry"]
 PATHS = ("machine", "time", "sensor", "value", "quality", "unit", "sensors")
 """Keys of the table ``[fields]`` that name one field each; ``ignore`` and ``usable`` are lists."""
 
@@ -35,7 +35,7 @@ class Layout:
     sensors
         Of a wide message: the object or array with the readings; None: the message itself.
     form
-        What messages are; ``auto`` finds out for each whether it is wide or long.
+        What messages are; ``auto`` finds out for each whether it is wide or long, and so does ``registry``.
     message_quality
         Whether `quality` is a field of wide messages, too, and tells of all their readings.
     flags

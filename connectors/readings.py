@@ -12,7 +12,14 @@ from .times import parse_time
 MAX_SENSORS = 10_000
 MAX_MACHINE_CHARS = 256
 MAX_SENSOR_CHARS = 256
-_JSON_KIND = {str: "a string", dict: "an object", list: "an array", type(None): "null", bool: "a boolean"}
+_JSON_KIND = {
+    str: "a string",
+    dict: "an object",
+    list: "an array",
+    type(None): "null",
+    bool: "a boolean",
+    bytes: "bytes",
+}
 
 
 class Refused(ValueError):
@@ -71,7 +78,7 @@ def _time(fields: dict[str, Any], names: tuple[str, ...]) -> float | None:
 
 
 def _is_long(fields: dict[str, Any], layout: Layout) -> bool:
-    if layout.form != "auto":
+    if layout.form in ("wide", "long"):
         return layout.form == "long"
     if layout.sensor not in fields and "." not in layout.sensor:  # nearly always
         return False

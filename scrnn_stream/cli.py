@@ -52,6 +52,7 @@ def _run(options: argparse.Namespace) -> int:
     from connectors.broker import BrokerProblem
     from connectors.files import InputError
     from connectors.kafka import KafkaProblem
+    from connectors.registry import RegistryProblem
     from scrnn_stream.store import StoreProblem
 
     try:
@@ -74,7 +75,7 @@ def _run(options: argparse.Namespace) -> int:
         from scrnn_stream.demo import demo
 
         return demo(options)
-    except (InputError, KafkaProblem, BrokerProblem, StoreProblem) as error:
+    except (InputError, KafkaProblem, BrokerProblem, RegistryProblem, StoreProblem) as error:
         raise UsageError(str(error)) from error
 
 
@@ -94,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--ignore", metavar="COL,COL", type=_names, default=(), help="columns that are not sensors")
     _add_config(replay)
     _add_joining(replay)
-    _add_format(replay, "JSON lines are")
+    _add_format(replay, "JSON lines are", FORMATS[:-1])
     replay.add_argument("--scores", metavar="OUT.csv", help="write time, machine, anomaly_score, alert of each row")
     replay.add_argument("--alerts", metavar="OUT.jsonl", help="write each alert as a line of JSON")
     replay.add_argument("--report", metavar="DIR", type=Path, help="write an HTML card for each alert")
@@ -144,16 +145,17 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--stop-within", metavar="SECONDS", type=_positive, help="after SIGTERM; what is not finished comes again [25]"
     )
-    _add_format(run, "messages are")
+    _add_format(run, "messages are", FORMATS)
+    run.add_argument("--registry", metavar="URL", help="of schemas of Avro and JSON messages, for --format registry")
     _add_joining(run)
     run.add_argument("--rebuild", action="store_true", help="pass over the checkpoints and learn again from the topic")
     run.add_argument("--warmup", metavar="SPAN", help="how far back that reaches, such as 12h or 7d [all of the topic]")
     _add_settings(run)
 
 
-def _add_format(parser: argparse.ArgumentParser, what: str) -> None:
+def _add_format(parser: argparse.ArgumentParser, what: str, formats: Sequence[str]) -> None:
     parser.add_argument(
-        "--format", choices=FORMATS, help=f"what {what}; auto: wide or long JSON, each by itself [auto]"
+        "--format", choices=formats, help=f"what {what}; auto: wide or long JSON, each by itself [auto]"
     )
 
 

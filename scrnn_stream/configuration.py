@@ -61,6 +61,7 @@ DEFAULTS: dict[str, Any] = {  # of `run`; `replay` passes over them, so that bot
     "http": None,
     "stop_within": STOP_WITHIN_S,
     "format": "auto",
+    "registry": None,
     "join": None,
     "lateness": None,
 }

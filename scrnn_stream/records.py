@@ -94,10 +94,11 @@ class Batch(NamedTuple):
     ``assigned`` maps each partition that is new to this process to the first offset that nobody has finished
     (the committed one); the worker answers each with :meth:`Source.seek` before its messages are delivered.
     ``silence_told`` maps those of them that had fallen idle at that offset to the stream time up to which silence
-    has been told, as committed with it.
+    has been told, as committed with it. ``held`` are those with messages that cannot be read yet: they are not idle.
     """
 
     messages: list[Record | Rejected]
     assigned: Mapping[Partition, int]
     revoked: frozenset[Partition]
     silence_told: Mapping[Partition, float] = MappingProxyType({})
+    held: frozenset[Partition] = frozenset()

@@ -18,6 +18,8 @@ from urllib.parse import quote
 
 from connectors.formats import Decode, decoder
 from connectors.kafka import KafkaSink, KafkaSource
+from connectors.layout import Layout
+from connectors.registry import Registry
 from scrnn_stream.checkpoint import CheckpointStore
 from scrnn_stream.configuration import configuration
 from scrnn_stream.endpoint import Endpoint
@@ -44,7 +46,7 @@ def serve(options: argparse.Namespace) -> int:
     pipeline = Pipeline(settings)
     warmup_s = seconds(config["warmup"], "--warmup") if config["warmup"] is not None else math.inf
     store = _store(config)
-    source, sink = _ends(config, client, decoder(asked.layout))
+    source, sink = _ends(config, client, _decoder(asked.layout, config["registry"]))
     told = notifications(asked.notify)
     worker = Worker(
         source,
@@ -85,6 +87,20 @@ def _work(worker: Worker, tellers: list[Callable[[], None]], config: dict[str, A
             return stop.asked
 
         return worker.run(stopped)
+
+
+def _decoder(layout: Layout, url: str | None) -> Decode:
+    """Refused now if the registry cannot be used; if it fails later, messages wait for it."""
+    if layout.form != "registry":
+        if url is not None:
+            raise UsageError("--registry is for messages whose schemas are there; give --format registry, too")
+        return decoder(layout)
+    if url is None:
+        raise UsageError("--format registry needs to know where the schemas are; give --registry URL")
+    registry = Registry(url)
+    decode = decoder(layout, registry)
+    registry.open()
+    return decode
 
 
 def _store(config: dict[str, Any]) -> CheckpointStore:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 EXACTLY_ONCE = "exactly-once"
 DELIVERIES = (EXACTLY_ONCE, "at-least-once")
-FORMATS = ("auto", "wide", "long", "senml")
+FORMATS = ("auto", "wide", "long", "senml", "registry")
 SECONDS = {"ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 

@@ -138,6 +138,7 @@ class Worker:
             self._start(partition, committed)
             if partition in batch.silence_told:
                 self._to_recall[partition] = batch.silence_told[partition]
+        self._heard_at.update(dict.fromkeys(batch.held & self._next.keys(), self.clock()))
         replayed, live = self._split(batch.messages)
         self._learn(replayed)
         self.counts.n_replayed += len(replayed)

@@ -100,3 +100,25 @@ def test_a_driver_says_nothing_below_a_warning(capsys: pytest.CaptureFixture[str
     for name, level in (("s3fs", logging.DEBUG), ("s3fs", logging.WARNING), ("scrnn_stream.worker", logging.DEBUG)):
         _Log().handle(logging.LogRecord(name, level, "", 0, f"{name} at {level}", None, None))
     assert capsys.readouterr().err.splitlines() == ["s3fs at 30", "scrnn_stream.worker at 10"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--format", "registry"], "give --registry URL"),
+        (["--registry", "http://127.0.0.1:1"], "give --format registry, too"),
+        (["--format", "registry", "--registry", "me:secret@registry"], "must be a URL such as"),
+        (
+            ["--format", "registry", "--registry", "http://me:secret@127.0.0.1:1/x?secret"],
+            "127.0.0.1:1/x does not answer",
+        ),
+    ],
+)
+def test_a_registry_that_cannot_be_used_is_told_in_one_line(
+    options: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "--checkpoints", str(tmp_path), *options]) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+    assert "secret" not in said

@@ -150,7 +150,7 @@ def test_tables_hold_the_client_s_options_and_the_limits_of_sensors(tmp_path: Pa
         ("join = 'soon'", ["--join soon: is no span of time"]),
         ("join = 5", ["join must be text, got 5"]),
         ("units = 7", ["units must be a table, as in [units]; got 7"]),
-        ("format = 'xml'", ["format must be auto or wide or long, got 'xml'"]),
+        ("format = 'xml'", ["format must be auto or wide or long or senml or registry, got 'xml'"]),
         ("=", ["not TOML"]),
         ("topics = 'a'", ["unknown option 'topics'", "did you mean 'topic'"]),
         ("sensor = 1", ["unknown option 'sensor'", "did you mean 'sensors'"]),

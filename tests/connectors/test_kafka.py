@@ -22,8 +22,11 @@ from kafka.errors import KafkaTimeoutError
 from connectors.codecs import decode_alert
 from connectors.kafka import KafkaProblem, KafkaSink, KafkaSource, create_topics
 from connectors.kafka_client import connect
+from connectors.registry import Registry
+from connectors.wire import WireFormat
 from scrnn_stream.alert import Alert
 from scrnn_stream.records import Partition, Position, Record, Rejected
+from tests.schema_registry import schema_registry
 
 DEADLINE_S = 20.0
 NOW_MS = round(time.time() * 1000)  # a broker deletes messages that are older than its retention
@@ -431,3 +434,53 @@ def test_a_client_looks_for_a_broker_every_second_unless_the_user_says_otherwise
 
     assert options()["reconnect_backoff_max_ms"] == 1000
     assert options(reconnect_backoff_max_ms=5000)["reconnect_backoff_max_ms"] == 5000
+
+
+# -- messages that cannot be read yet ---------------------------------------------------------------------------------
+
+
+def test_messages_wait_in_order_while_their_schemas_cannot_be_had_and_others_go_on(
+    broker: str, new_topic: NewTopic
+) -> None:
+    topic, group = new_topic(2), new_group()
+    with schema_registry() as server:
+        known, other = server.register({}, "JSON"), server.register({}, "JSON")
+        producer = KafkaProducer(bootstrap_servers=broker)
+        for n in range(12):
+            id = known if n % 2 or n < 6 else other
+            value = b"\0" + id.to_bytes(4, "big") + b'{"machine": "m", "flow": %d}' % n
+            producer.send(topic, value, partition=n % 2, timestamp_ms=NOW_MS + n)
+        producer.flush()
+        producer.close()
+        decode = WireFormat(Registry(server.url))
+        decode.registry.schema(known)
+        server.fails_with = 503
+        with KafkaSource(broker, topic, group, decode=decode, **QUICK) as source:
+            reader, held = Reader(source), Partition(topic, 0)
+            assert len(reader.read(9)) == 9
+            until(lambda: source.poll(0.1).held == {held}, "a partition that is held")
+            for _ in range(20):
+                assert source.poll(0.1).messages == []
+            assert source.behind()[held] == 3
+            server.fails_with = None
+            found = [message for message in reader.read(12) if message.position.partition == held]
+    assert [message.position.offset for message in found] == list(range(6))
+    assert reader.flows() == list(range(12))
+
+
+def test_a_message_of_an_unknown_schema_is_a_dead_letter_in_its_place(broker: str, new_topic: NewTopic) -> None:
+    topic = new_topic(1)
+    with schema_registry() as server:
+        known = server.register({}, "JSON")
+        producer = KafkaProducer(bootstrap_servers=broker)
+        for n in range(4):
+            id = 7 if n == 1 else known
+            producer.send(topic, b"\0" + id.to_bytes(4, "big") + b'{"machine": "m", "flow": %d}' % n)
+        producer.flush()
+        producer.close()
+        with KafkaSource(broker, topic, new_group(), decode=WireFormat(Registry(server.url)), **QUICK) as source:
+            messages = Reader(source).read(4)
+    assert [message.position.offset for message in messages] == [0, 1, 2, 3]
+    assert [getattr(message, "reason", None) for message in messages] == [
+        None, "the registry has no schema 7 (404)", None, None,
+    ]  # fmt: skip
