@@ -44,6 +44,7 @@ from scrnn_stream.records import Partition, Position, Record, Rejected
 from scrnn_stream.settings import Settings
 from scrnn_stream.usage import UsageError
 from scrnn_stream.worker import Worker
+from tests.monitoring import readings, recorded
 from tests.telling import an_alert
 
 LOG = Partition("log", 0)
@@ -179,6 +180,47 @@ def checkpoint(data: bytes) -> None:
         pipeline.restore(LOG, decode(signed))
 
 
+def state(data: bytes) -> None:
+    """A true state with one part of it replaced, rightly signed, is refused or goes on; no kernel reads beyond it."""
+    forged = decode(_true_state())
+    at, node = 0, forged
+    while True:  # each byte leads one step down
+        step = data[at] if at < len(data) else 0
+        names: list[Any] = list(node) if isinstance(node, dict) else list(range(len(node)))
+        name, at = names[step % len(names)], at + 1
+        inner = node[name]
+        if not (isinstance(inner, dict | list) and inner):
+            break
+        node = inner
+    node[name] = _forged(inner, data[at:])
+    pipeline = Pipeline()
+    with contextlib.suppress(Exception):  # a worker ends with it, but no kernel is led astray
+        pipeline.restore(FORGED_LOG, decode(encode(forged)))
+        pipeline.process(_AFTER)
+
+
+def _forged(value: Any, data: bytes) -> Any:
+    """Another value of the same kind where there is one: a number in an array, or what the bytes say."""
+    number = int.from_bytes(data[2:10], "big", signed=True)
+    if isinstance(value, np.ndarray) and value.size:
+        value = value.copy()
+        with contextlib.suppress(OverflowError, ValueError):
+            odd = (number, -1, 2**62, np.nan, np.inf, 1e30)[len(data) % 6]
+            value.reshape(-1)[int.from_bytes(data[:2], "big") % value.size] = odd
+        return value
+    return (number, float(number), None, data.decode("latin-1"), [], {}, np.full(3, number))[data[0] % 7 if data else 0]
+
+
+def _true_state() -> bytes:
+    """Of a machine that has learned for some hours."""
+    if "state" not in _KEPT:
+        pipeline = Pipeline()
+        pipeline.process(_BEFORE)
+        _KEPT["state"] = encode(pipeline.to_state(FORGED_LOG))
+    kept: bytes = _KEPT["state"]
+    return kept
+
+
 def http(data: bytes) -> None:
     """A request is answered or the connection is closed; nothing is told but numbers."""
     endpoint = _endpoint()
@@ -254,6 +296,9 @@ _LINES = b"\n".join(
     for n in range(12)
     for name in (b"p", b"q")
 )
+_RECORDS = recorded(readings(410))
+_BEFORE, _AFTER = _RECORDS[:400], _RECORDS[400:]
+FORGED_LOG = _RECORDS[0].position.partition
 _STATE = {"monitors": [], "time": 1.0, "next_offset": 1, "n_duplicates": 0, "next_check": 2.0}
 _MANIFEST = {
     "stream": {"time": 1.0},
@@ -290,6 +335,7 @@ TARGETS: dict[str, Target] = {
         (msgspec.msgpack.encode(_STATE), msgspec.msgpack.encode(_MANIFEST), encode({"a": np.arange(3)})[HEADER.size :]),
         (b"SCRNNCKP", b"float32", b"int64", b"\xc7\x10\x01", b"\xd9", b"monitors", b"segments"),
     ),
+    "state": Target(state, (b"\0\0\1\1" + bytes(12), b"\0\0\1\3\1" + bytes(12), b"\1" + bytes(9)), ()),
     "http": Target(
         http,
         (b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", b"HEAD /healthz HTTP/1.0\r\n\r\n", b"GET /x HTTP/0.9\r\n"),

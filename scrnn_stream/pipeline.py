@@ -359,8 +359,11 @@ class _Stream:
         }
 
     def set_numbers(self, state: dict[str, Any]) -> None:
-        self.time = state["time"]
-        self.n_duplicates, self._next_check = state["n_duplicates"], state["next_check"]
+        """EncodingError if they are none: a store can hold anything."""
+        numbers = {name: state[name] for name in ("time", "next_check", "n_duplicates")}
+        if not all(type(value) in (int, float) and not math.isnan(value) for value in numbers.values()):
+            raise EncodingError(f"the numbers of a stream are none: {numbers}")
+        self.time, self._next_check, self.n_duplicates = numbers.values()
 
 
 def _monitor(machine: str, state: dict[str, Any], settings: Settings) -> Monitor:

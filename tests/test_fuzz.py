@@ -14,7 +14,7 @@ from benchmarks.fuzz import RUNS
 from benchmarks.fuzz_messages import lines_of_messages
 from benchmarks.fuzz_targets import TARGETS
 
-N_INPUTS = {"stream": 60, "command": 60, "rows": 300, "config": 300}
+N_INPUTS = {"stream": 60, "command": 60, "rows": 300, "state": 150, "config": 300}
 MARKS = b'{}[]",:0123456789eE.+-nul\n\\ \x00\xff'
 
 

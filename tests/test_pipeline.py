@@ -11,7 +11,7 @@ import pytest
 
 from connectors.codecs import decode_json, encode_alert
 from scrnn_stream.alert import Alert
-from scrnn_stream.encoding import decode, encode
+from scrnn_stream.encoding import EncodingError, decode, encode
 from scrnn_stream.pipeline import EARLIEST_S, LATEST_S, MAX_FUTURE_S, MAX_LEAP_S, Outcome, Pipeline
 from scrnn_stream.records import Partition, Position, Record, Rejected
 from scrnn_stream.settings import Settings
@@ -381,3 +381,14 @@ def test_a_dropped_partition_is_forgotten_and_the_others_are_not(plant: list[Rec
     pipeline.drop(LOG)
     assert pipeline.n_machines == 1
     assert encode(pipeline.to_state(LOG)) == encode(Pipeline().to_state(LOG))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("time", "now"), ("time", math.nan), ("next_check", []), ("n_duplicates", None)]
+)
+def test_numbers_of_a_stream_that_are_none_are_refused(name: str, value: Any, plant: list[Record]) -> None:
+    pipeline = Pipeline()
+    pipeline.process(plant[:10])
+    partition = plant[0].position.partition
+    with pytest.raises(EncodingError, match="the numbers of a stream are none"):
+        Pipeline().restore(partition, pipeline.to_state(partition) | {name: value})
