@@ -11,6 +11,7 @@ from river import base
 from scrnn_stream import symbols
 from scrnn_stream.frames import records
 from scrnn_stream.inputs import as_key, is_missing
+from scrnn_stream.tally import Tally
 from scrnn_stream.targets import plain
 
 OTHERS = "(others)"  # all events that come when there is no room for more
@@ -20,9 +21,9 @@ N_INSTEAD = 5  # events that an explanation names
 class Surprise(NamedTuple):
     """What came, how probable it was, and what was expected instead.
 
-    `p` is the probability of the event, `p_value` that of all events no more probable than it, on which the score goes.
-    `instead` holds the likeliest events and their probabilities, the likeliest first. Where the record has no event,
-    `event` is None and both are NaN.
+    `p` is the probability of the event; `p_value`, on which the score goes, that of all events no more probable, or how
+    often one so improbable came so far, if that is more. `instead` holds the likeliest events and their probabilities,
+    the likeliest first. Where the record has no event, `event` is None and both are NaN.
     """
 
     event: Any
@@ -37,13 +38,15 @@ class SCRNNEventDetector(base.AnomalyDetector):
     Each record holds one event, a symbol such as an alarm's tag, in the feature `event`. A Structurally Constrained
     Recurrent Network[^1] tells the probability of every event that has come so far from all events before it: what
     directly follows what, and what was set hundreds of events ago. Other features of a record, such as the time since
-    the last event, help to tell its event; they are not judged. A record without an event moves time and scores 0.
+    the last event, help to tell its event; they are not judged. A record without an event moves time and scores
+    0; what was expected stands in its place in the past.
 
     The score is d / (3 + d), where d is -log10 of the probability of all events no more probable than the one that
     came: 0.5 means that one event in a thousand is so improbable, as with :class:`SCRNNDetector`. Where many events are
     about as likely, none of them scores. An event that never came before is as probable as new events are in this log:
-    (1 + events that came only once) / (2 + all events)[^2]. What n events cannot bear out, 1 / (n + 1) and less, is
-    not believed.
+    (1 + events that came only once) / (2 + all events)[^2]. The network may be too sure of itself: an event is believed
+    to be no less probable than as often as one so improbable came, itself included. After n events no score is beyond
+    that of 1 / (n + 1).
 
     Parameters
     ----------
@@ -114,6 +117,7 @@ class SCRNNEventDetector(base.AnomalyDetector):
         self._counts: dict[Any, int] = {}
         self._n_seen = 0
         self._n_once = 0
+        self._tally = Tally()
         self._predictor = symbols.predictor(
             n_events + 1,
             n_hidden=n_hidden,
@@ -137,15 +141,19 @@ class SCRNNEventDetector(base.AnomalyDetector):
 
     def explain_one(self, x: dict[Hashable, Any]) -> Surprise:
         """The record's event, its probability, and what was likelier. Changes nothing."""
+        return self._judged(x)[0]
+
+    def _judged(self, x: Mapping[Hashable, Any]) -> tuple[Surprise, float]:
+        """The same, and what the network alone says of all events no more probable."""
         event, others = self._parted(x)
         p_new = (1 + self._n_once) / (2 + self._n_seen)
         told = {known: (1 - p_new) * p for known, p in self._predictor.predict(others).items()}
         likeliest = dict(sorted(told.items(), key=lambda item: -item[1])[:N_INSTEAD])
         if event is None:
-            return Surprise(None, math.nan, math.nan, likeliest)
+            return Surprise(None, math.nan, math.nan, likeliest), math.nan
         p = told.get(event, p_new)
-        p_value = sum(q for q in (*told.values(), p_new) if q <= p)
-        return Surprise(event, p, min(1.0, max(p_value, 1 / (self._n_seen + 1))), likeliest)
+        tail = min(1.0, sum(q for q in (*told.values(), p_new) if q <= p))
+        return Surprise(event, p, max(tail, self._tally.probability(tail)), likeliest), tail
 
     def _parted(self, x: Mapping[Hashable, Any]) -> tuple[Any, dict[Hashable, Any]]:
         """The event, None if there is none, and the other features."""
@@ -160,6 +168,8 @@ class SCRNNEventDetector(base.AnomalyDetector):
     def learn_one(self, x: dict[Hashable, Any]) -> None:
         """Take the record in: the event becomes part of the past, and more probable where it came."""
         event, others = self._parted(x)
+        if event is not None:
+            self._tally.learn(self._judged(x)[1])
         self._predictor.learn(others, event, symbols.rate(self.lr, self._n_seen))
         if event is not None:
             self._count(event)
@@ -180,7 +190,7 @@ class SCRNNEventDetector(base.AnomalyDetector):
     def to_state(self) -> dict[str, Any]:
         """Everything learned, as plain data; the parameters are not part of it."""
         counts = [list(item) for item in self._counts.items()]
-        return {"counts": counts, "predictor": self._predictor.to_state()}
+        return {"counts": counts, "tally": self._tally.to_state(), "predictor": self._predictor.to_state()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Become the detector whose `to_state` this is; it goes on identically."""
@@ -188,6 +198,7 @@ class SCRNNEventDetector(base.AnomalyDetector):
         if min(counts.values(), default=1) < 1:
             raise ValueError(f"counts must be at least 1, got {counts}")
         self._predictor.restore(state["predictor"])
+        self._tally.restore(state["tally"])
         self._counts, self._n_seen = counts, sum(counts.values())
         self._n_once = sum(n == 1 for n in counts.values())
 

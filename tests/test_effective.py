@@ -65,6 +65,10 @@ def test_no_secret_is_in_it(config: Configuration) -> None:
     assert "hunter2" not in text
     assert f'sasl_plain_password = "{HIDDEN}"' in text
     assert f"s3://{HIDDEN}@bucket/models" in text
+    registry = {**config.options, "registry": "http://me:hunter2@registry:8081/x?key=hunter2"}
+    text = "\n".join(lines(config._replace(options=registry)))
+    assert "hunter2" not in text
+    assert f"http://{HIDDEN}@registry:8081/x?{HIDDEN}" in text
 
 
 def test_the_command_prints_it_and_refuses_what_run_would_refuse(

@@ -90,8 +90,8 @@ def test_as_often_as_a_score_says_calm_events_are_beyond_it() -> None:
         p_values.append(detector.explain_one({"event": event}).p_value)
         detector.learn_one({"event": event})
     late = np.array(p_values[2000:])
-    assert (late <= 0.1).mean() < 0.13
-    assert (late <= 0.01).mean() < 0.02
+    assert (late <= 0.1).mean() < 0.12
+    assert (late <= 0.01).mean() < 0.013
 
 
 def test_a_record_without_an_event_moves_time_and_scores_0(learned: SCRNNEventDetector) -> None:

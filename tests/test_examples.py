@@ -17,6 +17,8 @@ POINTS = {  # a line that the program prints
     "river_pipeline.py": r"ROC AUC of the scores: 0\.[89]\d\d",
     "regression.py": r"the model +0\.\d\d",
     "features.py": r"features \| logistic regression +[89]\d%",
+    "next_event.py": r"SCRNNClassifier +of each 50 stops told rightly: .* (9\d|100)%",
+    "event_log.py": r"fault: tank A fills, score 0\.\d\d; expected tank B fills \((9\d|100)%\)",
     "replay_file.py": r"\S+ firing   stuck   pump-1: flow has repeated one reading for \d+ records; .*",
     "kafka_worker.py": r"firing   warning  pump-1: flow has repeated one reading for \d+ records; .*",
     "forecast.py": r"2[0-4] of 24 months lie in their 90 % interval; the forecast is off by [3-9]\.\d% on average",

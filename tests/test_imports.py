@@ -6,7 +6,7 @@ from pathlib import Path
 import scrnn_stream
 
 CORE = (
-    "_compile encoding frames rhythm channels records limits store masking",
+    "_compile encoding frames tally rhythm channels records limits store masking",
     "_algebra least_squares precision alert episodes continuity simulate joining ranges segments ledger",
     "season settings",
     "places",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import msgspec
 import pytest
 
 from scrnn_stream.alert import Alert
+from scrnn_stream.cli import main
 from scrnn_stream.encoding import decode, encode
 from scrnn_stream.joining import Joining
 from scrnn_stream.pipeline import Pipeline
@@ -224,3 +226,14 @@ def test_a_pause_that_closes_a_frame_is_committed_with_its_offset_and_recalled(t
         state.append(encode(pipeline.to_state(A)))
     assert [(alert.kind, alert.state) for alert in broker.alerts] == [("silent", "firing")]
     assert state[0] == state[1]
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_replay_of_long_json_has_a_row_for_each_record_and_judges_the_last_one(tmp_path: Path) -> None:
+    path, scores = tmp_path / "long.jsonl", tmp_path / "scores.csv"
+    rows = [{"machine": "m", "timestamp": START + 60 * n, "sensor": s, "value": n % 7} for n in range(40) for s in "ab"]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows[:-1]))  # the last record lacks a sensor
+    assert main(["replay", str(path), "--join", "0s", "--format", "long", "--scores", str(scores)]) == 0
+    assert len(scores.read_text().splitlines()) == 1 + 40
