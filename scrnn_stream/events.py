@@ -37,9 +37,9 @@ class SCRNNEventDetector(base.AnomalyDetector):
 
     Each record holds one event, a symbol such as an alarm's tag, in the feature `event`. A Structurally Constrained
     Recurrent Network[^1] tells the probability of every event that has come so far from all events before it: what
-    directly follows what, and what was set hundreds of events ago. Other features of a record, such as the time since
-    the last event, help to tell its event; they are not judged. A record without an event moves time and scores
-    0; what was expected stands in its place in the past.
+    directly follows what, and what went on tens and hundreds of events ago; a single cause is found some 50 back.
+    Other features of a record, such as the time since the last event, help to tell its event; they are not judged. A
+    record without an event moves time and scores 0; what was expected stands in its place in the past.
 
     The score is d / (3 + d), where d is -log10 of the probability of all events no more probable than the one that
     came: 0.5 means that one event in a thousand is so improbable, as with :class:`SCRNNDetector`. Where many events are
