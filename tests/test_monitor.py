@@ -301,7 +301,7 @@ def test_a_restored_monitor_follows_the_settings_of_today(plant: list[Record]) -
     assert twin.detector.accept_after == 33
 
 
-def test_a_restored_monitor_has_the_same_state_to_the_last_byte_be_the_budget_a_whole_number(plant: list[Record]) -> None:
+def test_a_restored_monitor_has_the_same_state_to_the_last_byte(plant: list[Record]) -> None:
     settings = Settings(alerts_per_day=5)
     monitor = Monitor("pump-1", settings)
     for record in plant[:50]:
