@@ -21,7 +21,7 @@ class Series(NamedTuple):
     """A series: its values, their times where it has any, and the season that rivals are told (1: none).
 
     The constants of ours were chosen on the series that are `chosen on`; those that are `seen` were held out at first,
-    and looked at once before the last change (of a guide that is off right now); `held out` are those never looked at.
+    and looked at once before the last change (how far back a period is sought); `held out` are those never looked at.
     """
 
     name: str

@@ -15,9 +15,6 @@ Array = NDArray[Any]
 # Chosen on the series that benchmarks.forecasting does not hold out, from 0.99 to 0.999, 10 to 40 and 0 to 2: the
 # geometric mean of the errors moved by less than 0.4 %.
 KEEP, SHARPNESS, DOUBT = 0.995, 20.0, 1.0
-# A guide that is off right now counts as at least so bad at all horizons: a share of its error one step ahead, over the
-# last values or two. Without it a level shift costs what a day of values would tell only later.
-FOLLOW, ALARM = 0.5, 0.3
 LARGEST = 1e300
 
 
@@ -41,7 +38,6 @@ class Mixture:
         self._steps = np.arange(n_horizons)
         self.errors = np.zeros((n_horizons, n_guides))
         self.counts = np.zeros((n_horizons, n_guides))
-        self.newest = np.zeros(n_guides)
         self.told = np.full((n_horizons, n_guides, n_horizons), np.nan)
         self.n = 0
 
@@ -52,7 +48,6 @@ class Mixture:
         fading = 1.0 - (1.0 - KEEP) * is_told
         self.errors = fading * self.errors + np.where(is_told, error, 0.0)
         self.counts = fading * self.counts + is_told
-        self.newest = self.newest + np.where(is_told[0], FOLLOW * (error[0] - self.newest), 0.0)
 
     def keep(self, told: Array) -> None:
         """What the guides tell now, (G, H), to be measured later."""
@@ -65,7 +60,6 @@ class Mixture:
         counts, horizon = self.counts[at], self._steps[at, None] + 1
         with np.errstate(all="ignore"):
             error = self.errors[at] / counts
-            error = np.maximum(error, ALARM * self.newest)
             error[:, 1:] *= 1.0 + DOUBT * horizon / (horizon + counts[:, 1:])
             error = np.where(is_there & (counts > 0), error, np.inf)
             best = error.min(1, keepdims=True)
@@ -81,12 +75,11 @@ class Mixture:
         return np.asarray((self.weights(is_there, step) * np.where(is_there, told.T, 0.0)).sum(1))
 
     def to_state(self) -> dict[str, Any]:
-        arrays = {"errors": self.errors.copy(), "counts": self.counts.copy(), "newest": self.newest.copy()}
+        arrays = {"errors": self.errors.copy(), "counts": self.counts.copy()}
         return arrays | {"told": self.told.copy(), "n": self.n}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         restore(self.errors, state, "errors")
         restore(self.counts, state, "counts")
-        restore(self.newest, state, "newest")
         restore(self.told, state, "told", finite=False)
         self.n = int(state["n"])
