@@ -71,4 +71,4 @@ class Settings:
         """The budget, whichever way it was given."""
         if self.alerts_per_week is not None:
             return self.alerts_per_week / DAYS_PER_WEEK
-        return ALERTS_PER_DAY if self.alerts_per_day is None else self.alerts_per_day
+        return ALERTS_PER_DAY if self.alerts_per_day is None else float(self.alerts_per_day)

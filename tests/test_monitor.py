@@ -299,3 +299,12 @@ def test_a_restored_monitor_follows_the_settings_of_today(plant: list[Record]) -
     twin = Monitor.from_state(original.to_state(), Settings(alerts_per_day=7.0, accept_after=33))
     assert twin.policy.alerts_per_day == 7.0
     assert twin.detector.accept_after == 33
+
+
+def test_a_restored_monitor_has_the_same_state_to_the_last_byte(plant: list[Record]) -> None:
+    settings = Settings(alerts_per_day=5)
+    monitor = Monitor("pump-1", settings)
+    for record in plant[:50]:
+        monitor.process(record)
+    kept = encode(monitor.to_state())
+    assert encode(Monitor.from_state(decode(kept), settings).to_state()) == kept
