@@ -149,7 +149,7 @@ class Registry:
         request = urllib.request.Request(self.url + path, headers=self._headers)  # noqa: S310 - http or https
         try:
             with _OPENER.open(request, timeout=TIMEOUT_S) as answer:
-                body = answer.read(MAX_ANSWER_BYTES + 1)
+                body = self._body(answer)
         except urllib.error.HTTPError as error:
             error.close()
             if error.code in (401, 403):
@@ -157,9 +157,18 @@ class Registry:
                     f"--registry {self.url} does not let in ({error.code}): check user and password in its URL"
                 ) from None
             raise
-        if len(body) > MAX_ANSWER_BYTES:
-            raise ValueError(f"its answer is longer than {MAX_ANSWER_BYTES} bytes")
         return json.loads(body)
+
+    def _body(self, answer: http.client.HTTPResponse) -> bytes:
+        """The time-out of a socket is for each of its reads: byte by byte an answer could take for ever."""
+        body, end = b"", self._clock() + TIMEOUT_S
+        while part := answer.read1(1 << 16):
+            body += part
+            if len(body) > MAX_ANSWER_BYTES:
+                raise ValueError(f"its answer is longer than {MAX_ANSWER_BYTES} bytes")
+            if self._clock() > end:
+                raise TimeoutError(f"its answer takes longer than {TIMEOUT_S:g} s")
+        return body
 
 
 def _registered(id: int, answer: Any) -> Registered:

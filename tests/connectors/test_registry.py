@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterator
 
 import pytest
 
 from connectors.readings import Refused
-from connectors.registry import FORGET_S, MOST_KEPT, N_STRANGE, N_TRIES, NotNow, Registry, RegistryProblem
+from connectors.registry import FORGET_S, MOST_KEPT, N_STRANGE, N_TRIES, TIMEOUT_S, NotNow, Registry, RegistryProblem
 from tests.schema_registry import SchemaRegistry, schema_registry
 
 
@@ -98,6 +99,13 @@ def test_a_registry_that_is_gone_is_waited_for() -> None:
         registry = client(server)
     with pytest.raises(NotNow):
         registry.schema(1)
+
+
+def test_an_answer_that_comes_byte_by_byte_holds_nobody_up(server: SchemaRegistry) -> None:
+    id = server.register({"type": "string"})
+    times = itertools.count(1000.0, TIMEOUT_S + 1.0)  # so long passes between two looks at the clock
+    with pytest.raises(NotNow):
+        Registry(server.url, clock=lambda: next(times)).schema(id)
 
 
 def test_only_so_many_schemas_are_kept(server: SchemaRegistry) -> None:
