@@ -170,7 +170,7 @@ def _add_joining(parser: argparse.ArgumentParser) -> None:
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--config", metavar="FILE.toml", type=Path, help="options and limits of sensors; flags go before it"
+        "--config", metavar="FILE.toml", type=Path, help="options and limits of sensors; a flag overrides what it says"
     )
 
 
