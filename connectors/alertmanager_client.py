@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import http.client
 import json
@@ -11,7 +10,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 from scrnn_stream.alert import Alert
 
@@ -19,6 +17,7 @@ from .letters import plain, since, values
 from .messenger import MessengerProblem
 from .rounds import Undelivered
 from .times import format_time
+from .web import Address, opener
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +51,7 @@ class AlertmanagerClient:
         body = json.dumps(alerts, allow_nan=False).encode()
         request = urllib.request.Request(self._url, body, self._headers, method="POST")  # noqa: S310 - http or https
         try:
-            with _OPENER.open(request, timeout=TIMEOUT_S):
+            with opener.open(request, timeout=TIMEOUT_S):
                 return True
         except urllib.error.HTTPError as error:
             said = f"{error.code} {_said(error)}".strip()
@@ -99,33 +98,18 @@ def _annotations(alert: Alert) -> dict[str, str]:
     return {name: text for name, text in said.items() if text}
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """An Alertmanager redirects nobody; where a proxy sends us to its login page, that is told."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
 def _said(error: urllib.error.HTTPError) -> str:
     with contextlib.suppress(OSError, http.client.HTTPException):
         return plain(error.read(300).decode(errors="replace").strip())
     return ""
 
 
-_OPENER = urllib.request.build_opener(_NoRedirect)
-
-
 def _address(url: str) -> tuple[str, dict[str, str]]:
     try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
+        address = Address.of(url)
     except ValueError:
-        host = port = None
-    if not host or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
+        address = None
+    if address is None or address.has_more:
         raise MessengerProblem("alertmanager is no URL such as http://127.0.0.1:9093")
-    headers = {"Content-Type": "application/json", "User-Agent": "scrnn-stream"}
-    if parts.username is not None:
-        secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers["Authorization"] = "Basic " + base64.b64encode(secret.encode()).decode()
-    place = (f"[{host}]" if ":" in host else host) + (f":{port}" if port is not None else "")
-    return urlunsplit((parts.scheme, place, parts.path.rstrip("/").removesuffix(PATH) + PATH, "", "")), headers
+    headers = {"Content-Type": "application/json", "User-Agent": "scrnn-stream"} | address.headers
+    return address.url(address.path.removesuffix(PATH) + PATH), headers

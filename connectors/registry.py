@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
 import json
 import logging
@@ -11,9 +10,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 from .readings import Refused
+from .web import Address, opener
 
 logger = logging.getLogger(__name__)
 
@@ -148,7 +147,7 @@ class Registry:
     def _get(self, path: str) -> Any:
         request = urllib.request.Request(self.url + path, headers=self._headers)  # noqa: S310 - http or https
         try:
-            with _OPENER.open(request, timeout=TIMEOUT_S) as answer:
+            with opener.open(request, timeout=TIMEOUT_S) as answer:
                 body = self._body(answer)
         except urllib.error.HTTPError as error:
             error.close()
@@ -181,30 +180,13 @@ def _registered(id: int, answer: Any) -> Registered:
 def _address(url: str) -> tuple[str, dict[str, str]]:
     """The URL without what must not be shown, and headers with it."""
     try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port else ""
+        address = Address.of(url)
     except ValueError:
-        parts, port = urlsplit(""), ""
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise RegistryProblem("--registry must be a URL such as http://127.0.0.1:8081")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    headers = {"Accept": "application/vnd.schemaregistry.v1+json, application/json"}
-    if parts.username is not None:
-        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode("ascii")
-    return urlunsplit((parts.scheme, host + port, parts.path.rstrip("/"), "", "")), headers
+        raise RegistryProblem("--registry must be a URL such as http://127.0.0.1:8081") from None
+    accept = {"Accept": "application/vnd.schemaregistry.v1+json, application/json"}
+    return address.url(address.path), accept | address.headers
 
 
 def _why(error: Exception) -> str:
     reason = getattr(error, "reason", error)
     return " ".join(str(getattr(reason, "strerror", None) or reason).split()) or type(error).__name__
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Whoever answers must not send our password elsewhere."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-_OPENER = urllib.request.build_opener(_NoRedirect)
