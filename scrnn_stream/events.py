@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from river import base
 
 from scrnn_stream import symbols
+from scrnn_stream.calibration import to_score
 from scrnn_stream.frames import records
 from scrnn_stream.inputs import as_key, is_missing
 from scrnn_stream.tally import Tally
@@ -137,7 +138,7 @@ class SCRNNEventDetector(base.AnomalyDetector):
     def score_one(self, x: dict[Hashable, Any]) -> float:
         """How improbable the record's event is, in [0, 1), if it comes next. Changes nothing."""
         p_value = self.explain_one(x).p_value
-        return 0.0 if math.isnan(p_value) else _score(p_value)
+        return 0.0 if math.isnan(p_value) else to_score(p_value)
 
     def explain_one(self, x: dict[Hashable, Any]) -> Surprise:
         """The record's event, its probability, and what was likelier. Changes nothing."""
@@ -201,8 +202,3 @@ class SCRNNEventDetector(base.AnomalyDetector):
         self._tally.restore(state["tally"])
         self._counts, self._n_seen = counts, sum(counts.values())
         self._n_once = sum(n == 1 for n in counts.values())
-
-
-def _score(p: float) -> float:
-    decades = -math.log10(p)
-    return decades / (3.0 + decades)
